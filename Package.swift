@@ -1,0 +1,95 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The house, from the ground up. A module may import only what stands above it in this file;
+// docs/ARCHITECTURE.md says what each room is for.
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")]
+
+/// A C library of the system, found by pkg-config.
+func system(_ name: String, pkgConfig: String, debian: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/\(name)", pkgConfig: pkgConfig, providers: [.apt([debian])])
+}
+
+/// A room of the house.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: strict)
+}
+
+/// The tests of a room.
+func tests(
+    _ name: String,
+    _ dependencies: [Target.Dependency],
+    resources: [Resource] = []
+) -> Target {
+    .testTarget(
+        name: name,
+        dependencies: dependencies,
+        path: "Tests/\(name)",
+        resources: resources,
+        swiftSettings: strict
+    )
+}
+
+let package = Package(
+    name: "litefs",
+    products: [.executable(name: "litefs", targets: ["litefs"])],
+    targets: [
+        // C libraries of the system.
+        system("CFuse3", pkgConfig: "fuse3", debian: "libfuse3-dev"),
+        system("CSQLite", pkgConfig: "sqlite3", debian: "libsqlite3-dev"),
+        system("CCurl", pkgConfig: "libcurl", debian: "libcurl4-openssl-dev"),
+        system("CMicrohttpd", pkgConfig: "libmicrohttpd", debian: "libmicrohttpd-dev"),
+        system("CYAML", pkgConfig: "yaml-0.1", debian: "libyaml-dev"),
+        system("CLZ4", pkgConfig: "liblz4", debian: "liblz4-dev"),
+
+        // Our own C: shims over variadic calls and kernel interfaces, and the checksum kernels.
+        .target(name: "CShims"),
+        .target(name: "CChecksum", cSettings: [.unsafeFlags(["-O3"])]),
+
+        // Ground floor: the operating system, logs, numbers, configuration, wires.
+        room("POSIX", ["CShims"]),
+        room("JSON"),
+        room("Logging", ["POSIX", "JSON"]),
+        room("Metrics", ["POSIX"]),
+        room("Config", ["CYAML", "POSIX"]),
+        room("HTTP", ["CMicrohttpd", "CCurl", "POSIX"]),
+        room("FUSE", ["CFuse3", "CShims", "POSIX"]),
+
+        // Formats: pure, no descriptor, clock, lock or thread inside.
+        room("SQLiteFormat", ["CChecksum"]),
+        room("LTX", ["CLZ4", "CChecksum", "SQLiteFormat"]),
+
+        // Primary and replica.
+        room("Capture", ["SQLiteFormat", "LTX"]),
+        room("Apply", ["SQLiteFormat", "LTX", "POSIX", "CSQLite"]),
+        room("Store", ["SQLiteFormat", "LTX", "Capture", "Apply", "POSIX", "Logging", "Metrics"]),
+        room("Mount", ["Store", "Capture", "SQLiteFormat", "LTX", "FUSE", "POSIX", "Logging", "Metrics"]),
+        room("Replication", ["Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics", "JSON"]),
+
+        // The node.
+        room("Lease", ["POSIX"]),
+        room("HTTPAPI", ["HTTP", "JSON", "Store", "Replication", "LTX", "SQLiteFormat", "POSIX", "Logging", "Metrics"]),
+        room(
+            "Daemon",
+            [
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease", "HTTPAPI",
+                "POSIX", "LTX",
+            ]
+        ),
+        .executableTarget(
+            name: "litefs",
+            dependencies: ["Daemon", "Config", "Logging", "POSIX"],
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
+        tests("POSIXTests", ["POSIX"]),
+        tests("LoggingTests", ["Logging", "POSIX"]),
+        tests("MetricsTests", ["Metrics"]),
+        tests("ConfigTests", ["Config", "POSIX"]),
+        tests("HTTPTests", ["HTTP", "POSIX"]),
+        tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
+    ]
+)
