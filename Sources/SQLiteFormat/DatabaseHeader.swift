@@ -62,13 +62,19 @@ public struct DatabaseHeader: Equatable, Sendable {
     public init(_ bytes: UnsafeRawBufferPointer) throws(SQLiteFormatError) {
         guard bytes.count >= Self.size else {
             throw SQLiteFormatError(
-                .databaseHeader, at: 0, .truncated(needed: Self.size, present: bytes.count))
+                .databaseHeader,
+                at: 0,
+                .truncated(needed: Self.size, present: bytes.count)
+            )
         }
         guard Self.hasMagic(bytes) else { throw SQLiteFormatError(.databaseHeader, at: 0, .wrongMagic) }
         let storedSize = bytes.bigEndian16(at: 16)
         guard let pageSize = PageSize(stored: storedSize) else {
             throw SQLiteFormatError(
-                .databaseHeader, at: 16, .illegalValue(field: .pageSize, value: UInt64(storedSize)))
+                .databaseHeader,
+                at: 16,
+                .illegalValue(field: .pageSize, value: UInt64(storedSize))
+            )
         }
         self.pageSize = pageSize
         writeVersion = bytes[Self.writeVersionOffset]
@@ -105,6 +111,7 @@ public struct DatabaseHeader: Equatable, Sendable {
     /// Whether a file that starts with these bytes is a SQLite database.
     ///
     /// - Parameter prefix: the start of the file; fewer than 18 bytes are never a database.
+    /// - Returns: true if the magic is there and the page size is possible.
     public static func isDatabase(prefix: UnsafeRawBufferPointer) -> Bool {
         prefix.count >= 18 && hasMagic(prefix) && PageSize(stored: prefix.bigEndian16(at: 16)) != nil
     }

@@ -46,7 +46,10 @@ public struct JournalHeader: Equatable, Sendable {
     public init(_ bytes: UnsafeRawBufferPointer) throws(SQLiteFormatError) {
         guard bytes.count >= Self.size else {
             throw SQLiteFormatError(
-                .journalHeader, at: 0, .truncated(needed: Self.size, present: bytes.count))
+                .journalHeader,
+                at: 0,
+                .truncated(needed: Self.size, present: bytes.count)
+            )
         }
         guard Self.isActive(prefix: bytes) else {
             throw SQLiteFormatError(.journalHeader, at: 0, .wrongMagic)
@@ -54,12 +57,18 @@ public struct JournalHeader: Equatable, Sendable {
         let sectorSize = bytes.bigEndian32(at: 20)
         guard (32...65_536).contains(sectorSize), sectorSize.nonzeroBitCount == 1 else {
             throw SQLiteFormatError(
-                .journalHeader, at: 20, .illegalValue(field: .sectorSize, value: UInt64(sectorSize)))
+                .journalHeader,
+                at: 20,
+                .illegalValue(field: .sectorSize, value: UInt64(sectorSize))
+            )
         }
         let storedSize = bytes.bigEndian32(at: 24)
         guard let pageSize = PageSize(storedSize) else {
             throw SQLiteFormatError(
-                .journalHeader, at: 24, .illegalValue(field: .pageSize, value: UInt64(storedSize)))
+                .journalHeader,
+                at: 24,
+                .illegalValue(field: .pageSize, value: UInt64(storedSize))
+            )
         }
         let count = bytes.bigEndian32(at: 8)
         recordCount = count == .max ? nil : count
@@ -77,6 +86,7 @@ public struct JournalHeader: Equatable, Sendable {
     /// Whether a journal that starts with these bytes would be rolled back.
     ///
     /// - Parameter prefix: the start of the file; fewer than 8 bytes are never active.
+    /// - Returns: true if the magic is there.
     public static func isActive(prefix: UnsafeRawBufferPointer) -> Bool {
         prefix.prefix(magic.count).elementsEqual(magic)
     }

@@ -38,6 +38,10 @@ public struct SQLiteFormatError: Error, Equatable, Sendable, CustomStringConvert
         case unsupportedVersion(UInt32)
         /// The stored checksum is not the one of the bytes.
         case checksumMismatch
+        /// The wal-index was mapped, but never built.
+        case notInitialized
+        /// Two connections wrote at once, or one died while it wrote: the copies of the header differ.
+        case copiesDiffer
         /// The region of the wal-index that holds the frame is not mapped.
         case regionNotMapped(region: Int)
         /// No free slot, or no end of a probe sequence, in a hash table of the wal-index.
@@ -73,6 +77,8 @@ extension SQLiteFormatError.Reason {
         case .illegalValue(let field, let value): "illegal \(field.rawValue) \(value)"
         case .unsupportedVersion(let version): "unsupported version \(version)"
         case .checksumMismatch: "checksum mismatch"
+        case .notInitialized: "not initialized"
+        case .copiesDiffer: "the copies differ"
         case .regionNotMapped(let region): "region \(region) is not mapped"
         case .hashTableFull(let region): "hash table of region \(region) is full"
         }
