@@ -8,16 +8,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/// Loads a 16-bit word without ordering.
-static inline uint16_t cshims_load_relaxed_u16(const void *word) {
-    return atomic_load_explicit((const _Atomic(uint16_t) *)word, memory_order_relaxed);
-}
-
-/// Stores a 16-bit word without ordering.
-static inline void cshims_store_relaxed_u16(void *word, uint16_t value) {
-    atomic_store_explicit((_Atomic(uint16_t) *)word, value, memory_order_relaxed);
-}
-
 /// Stores a 16-bit word; what was written before is visible to a reader that sees it with acquire.
 static inline void cshims_store_release_u16(void *word, uint16_t value) {
     atomic_store_explicit((_Atomic(uint16_t) *)word, value, memory_order_release);

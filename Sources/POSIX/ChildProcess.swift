@@ -1,0 +1,77 @@
+import CShims
+import Glibc
+
+/// A child process with the parent's environment and standard streams.
+public final class ChildProcess: Sendable {
+    /// Its process id.
+    public let pid: Int32
+
+    /// How a child ended.
+    public enum Exit: Equatable, Sendable {
+        /// It returned this exit code.
+        case code(Int32)
+        /// This signal ended it.
+        case signal(Int32)
+    }
+
+    /// Starts `arguments[0]`, looked up in PATH.
+    ///
+    /// Signals are unblocked and at their defaults in the child.
+    public init(_ arguments: [String], environment: [String: String] = [:]) throws(Errno) {
+        precondition(!arguments.isEmpty, "a child needs a program")
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        var all = sigset_t()
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+
+        var variables: [UnsafeMutablePointer<CChar>?] = []
+        guard var source = cshims_environment() else { throw .outOfMemory }
+        while let entry = source.pointee {
+            let text = String(cString: entry)
+            let name = text.prefix { $0 != "=" }
+            if environment[String(name)] == nil { variables.append(strdup(text)) }
+            source += 1
+        }
+        for (name, value) in environment { variables.append(strdup(name + "=" + value)) }
+        variables.append(nil)
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        words.append(nil)
+        defer { for pointer in words + variables { free(pointer) } }
+
+        var pid: pid_t = 0
+        let result = posix_spawnp(&pid, arguments[0], nil, &attributes, words, variables)
+        guard result == 0 else { throw Errno(rawValue: result) }
+        self.pid = pid
+    }
+
+    /// Sends a signal; a child that is gone already is no error.
+    public func send(signal: Int32) {
+        _ = kill(pid, signal)
+    }
+
+    /// How it ended, or nil while it runs.
+    ///
+    /// After a result the process id may be used again by the kernel: call once.
+    public func exitIfEnded() -> Exit? {
+        var status: Int32 = 0
+        let result = waitpid(pid, &status, WNOHANG)
+        return result == pid ? Self.exit(status) : nil
+    }
+
+    /// Waits for its end.
+    public func waitForExit() -> Exit {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, Errno.last == .interrupted {}
+        return Self.exit(status)
+    }
+
+    private static func exit(_ status: Int32) -> Exit {
+        cshims_exited(status) != 0 ? .code(cshims_exit_status(status)) : .signal(cshims_term_signal(status))
+    }
+}

@@ -1,0 +1,196 @@
+import CShims
+import Glibc
+
+/// An open file descriptor that is closed exactly once: when it is consumed by `close()`, or when its owner goes.
+///
+/// All calls may be made from any thread at once; offsets are explicit, so there is no shared position.
+public struct FileDescriptor: ~Copyable, Sendable {
+    /// The number the kernel knows it by.
+    ///
+    /// Valid as long as this value lives; do not close it.
+    public let rawValue: Int32
+
+    /// Takes ownership of an open descriptor.
+    public init(owning rawValue: Int32) {
+        precondition(rawValue >= 0, "a descriptor is never negative")
+        self.rawValue = rawValue
+    }
+
+    deinit {
+        _ = Glibc.close(rawValue)
+    }
+
+    /// Opens `path`, relative to the folder `directory` when one is given.
+    ///
+    /// `O_CLOEXEC` is always set.
+    public static func open(
+        _ path: String,
+        _ flags: OpenFlags,
+        mode: UInt32 = 0o644,
+        in directory: Int32 = AT_FDCWD
+    ) throws(Errno) -> FileDescriptor {
+        let fd = try retrying {
+            Int(cshims_openat(directory, path, flags.rawValue | O_CLOEXEC, mode))
+        }
+        return FileDescriptor(owning: Int32(fd))
+    }
+
+    /// Closes the descriptor and reports what close(2) said.
+    public consuming func close() throws(Errno) {
+        let fd = rawValue
+        discard self
+        if Glibc.close(fd) != 0 {
+            let errno = Errno.last
+            if errno != .interrupted { throw errno }
+        }
+    }
+
+    /// Reads at most `buffer.count` bytes at `offset`; fewer at the end of the file.
+    ///
+    /// Returns the number of bytes.
+    public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let count = try retrying {
+                pread(
+                    rawValue,
+                    buffer.baseAddress.map { $0 + done },
+                    buffer.count - done,
+                    off_t(offset) + done
+                )
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// After an error part of it may have been written.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        var done = 0
+        while done < bytes.count {
+            done += try retrying {
+                pwrite(
+                    rawValue,
+                    bytes.baseAddress.map { $0 + done },
+                    bytes.count - done,
+                    off_t(offset) + done
+                )
+            }
+        }
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// After an error part of it may have been written.
+    public func write(_ bytes: [UInt8], at offset: Int64) throws(Errno) {
+        let result = bytes.withUnsafeBytes { buffer in
+            Result { () throws(Errno) in try write(buffer, at: offset) }
+        }
+        try result.get()
+    }
+
+    /// Writes all of `bytes` at the descriptor's own position (pipes, sockets, event counters).
+    public func append(_ bytes: UnsafeRawBufferPointer) throws(Errno) {
+        var done = 0
+        while done < bytes.count {
+            done += try retrying {
+                Glibc.write(rawValue, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+            }
+        }
+    }
+
+    /// Waits until data and needed metadata are on disk (fdatasync).
+    public func synchronizeData() throws(Errno) {
+        _ = try retrying { Int(fdatasync(rawValue)) }
+    }
+
+    /// Waits until data and all metadata are on disk (fsync).
+    public func synchronize() throws(Errno) {
+        _ = try retrying { Int(fsync(rawValue)) }
+    }
+
+    /// Waits until everything on the file system that holds this file is on disk (syncfs).
+    public func synchronizeFileSystem() throws(Errno) {
+        _ = try retrying { Int(cshims_syncfs(rawValue)) }
+    }
+
+    /// Sets the file's size in bytes.
+    public func truncate(to size: Int64) throws(Errno) {
+        _ = try retrying { Int(ftruncate(rawValue, off_t(size))) }
+    }
+
+    /// The file's attributes.
+    public func status() throws(Errno) -> FileStatus {
+        var st = stat()
+        _ = try retrying { Int(fstat(rawValue, &st)) }
+        return FileStatus(st)
+    }
+}
+
+/// How a file is opened, as in open(2).
+public struct OpenFlags: OptionSet, Sendable {
+    /// The bits as in `<fcntl.h>`.
+    public let rawValue: Int32
+
+    /// Wraps flags of `<fcntl.h>`.
+    public init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    /// `O_RDONLY` of open(2).
+    public static let readOnly = OpenFlags([])
+    /// `O_WRONLY` of open(2).
+    public static let writeOnly = OpenFlags(rawValue: O_WRONLY)
+    /// `O_RDWR` of open(2).
+    public static let readWrite = OpenFlags(rawValue: O_RDWR)
+    /// `O_CREAT` of open(2).
+    public static let create = OpenFlags(rawValue: O_CREAT)
+    /// `O_EXCL` of open(2).
+    public static let exclusive = OpenFlags(rawValue: O_EXCL)
+    /// `O_TRUNC` of open(2).
+    public static let truncate = OpenFlags(rawValue: O_TRUNC)
+    /// `O_APPEND` of open(2).
+    public static let append = OpenFlags(rawValue: O_APPEND)
+    /// `O_DIRECTORY` of open(2).
+    public static let directory = OpenFlags(rawValue: O_DIRECTORY)
+    /// `O_NOFOLLOW` of open(2).
+    public static let noFollow = OpenFlags(rawValue: O_NOFOLLOW)
+    /// `O_PATH` of open(2).
+    public static let path = OpenFlags(rawValue: 0o10000000)
+}
+
+/// Attributes of a file.
+public struct FileStatus: Sendable {
+    /// The structure as the kernel filled it in.
+    public let raw: stat
+
+    init(_ raw: stat) {
+        self.raw = raw
+    }
+
+    /// Size in bytes.
+    public var size: Int64 { Int64(raw.st_size) }
+    /// Number of the inode.
+    public var inode: UInt64 { UInt64(raw.st_ino) }
+    /// Number of the device that holds it.
+    public var device: UInt64 { UInt64(raw.st_dev) }
+    /// Type and permission bits.
+    public var mode: UInt32 { raw.st_mode }
+    /// Time of the last change of content, in nanoseconds since 1970.
+    public var modifiedNanoseconds: Int64 {
+        var copy = raw
+        return cshims_mtime_ns(&copy)
+    }
+    /// Time of the last change of content or attributes, in nanoseconds since 1970.
+    public var changedNanoseconds: Int64 {
+        var copy = raw
+        return cshims_ctime_ns(&copy)
+    }
+    /// Whether it is a folder.
+    public var isDirectory: Bool { raw.st_mode & S_IFMT == S_IFDIR }
+    /// Whether it is a regular file.
+    public var isRegularFile: Bool { raw.st_mode & S_IFMT == S_IFREG }
+}

@@ -1,0 +1,80 @@
+import Glibc
+
+/// A moment on the monotonic clock; it does not jump when somebody sets the time of day.
+public struct MonotonicTime: Comparable, Hashable, Sendable {
+    /// Nanoseconds since an arbitrary start.
+    public let nanoseconds: Int64
+
+    /// The moment `nanoseconds` after the arbitrary start.
+    public init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// Now.
+    public static var now: MonotonicTime {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return MonotonicTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+
+    /// Whether `left` comes before `right`.
+    public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
+
+    /// The moment `duration` later.
+    public static func + (time: MonotonicTime, duration: Duration) -> MonotonicTime {
+        MonotonicTime(nanoseconds: time.nanoseconds + duration.nanoseconds)
+    }
+
+    /// Time passed between two moments.
+    public static func - (left: MonotonicTime, right: MonotonicTime) -> Duration {
+        .nanoseconds(left.nanoseconds - right.nanoseconds)
+    }
+}
+
+extension Duration {
+    /// The whole duration in nanoseconds.
+    public var nanoseconds: Int64 {
+        components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+    }
+
+    /// The whole duration in seconds.
+    public var seconds: Double { Double(nanoseconds) / 1e9 }
+}
+
+/// The time of day.
+public enum WallClock {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    public static var milliseconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+
+    /// RFC 3339 text in UTC with milliseconds, for example `2026-01-02T15:04:05.000Z`.
+    public static func text(milliseconds: Int64) -> String {
+        var seconds = time_t(milliseconds.quotientAndRemainder(dividingBy: 1000).quotient)
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        func padded(_ value: Int64, _ width: Int) -> String {
+            let digits = String(value)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        let (year, month, day) = (Int64(parts.tm_year) + 1900, Int64(parts.tm_mon) + 1, Int64(parts.tm_mday))
+        let (hour, minute, second) = (Int64(parts.tm_hour), Int64(parts.tm_min), Int64(parts.tm_sec))
+        return padded(year, 4) + "-" + padded(month, 2) + "-" + padded(day, 2)
+            + "T" + padded(hour, 2) + ":" + padded(minute, 2) + ":" + padded(second, 2)
+            + "." + padded(milliseconds % 1000, 3) + "Z"
+    }
+}
+
+/// Blocks the calling thread for a duration.
+public func pause(_ duration: Duration) {
+    var time = timespec(
+        tv_sec: Int(duration.nanoseconds / 1_000_000_000),
+        tv_nsec: Int(duration.nanoseconds % 1_000_000_000)
+    )
+    var left = timespec()
+    while nanosleep(&time, &left) != 0 { time = left }
+}
