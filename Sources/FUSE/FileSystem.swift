@@ -8,8 +8,9 @@ public typealias InodeNumber = UInt64
 public struct Caller: Sendable {
     /// Kernel's number of the calling *thread*, or 0 when it lives in a PID namespace that cannot be seen from here.
     public let threadID: Int32
-    /// User and group of the caller.
+    /// User of the caller.
     public let userID: UInt32
+    /// Group of the caller.
     public let groupID: UInt32
 }
 

@@ -347,7 +347,7 @@ enum DirectoryStream {
         return entries.filter { $0.cookie > cookie }.sorted { $0.cookie < $1.cookie }
     }
 
-    /// FNV-1a, folded into 3 ... 2^63 - 1.
+    /// FNV-1a, folded into the range from 3 to 2^63 - 1.
     private static func hash(_ name: String) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in name.utf8 {

@@ -3,6 +3,8 @@
 // shims.c, because it changes the layout of structures that other C modules share.
 #pragma once
 
+#include "atomics.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
