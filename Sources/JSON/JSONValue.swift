@@ -73,6 +73,12 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What is wrong there.
     public let reason: String
 
+    /// Joins a reason to its place.
+    public init(offset: Int, reason: String) {
+        self.offset = offset
+        self.reason = reason
+    }
+
     /// What is wrong, and where.
     public var description: String { "invalid JSON at byte \(offset): \(reason)" }
 }

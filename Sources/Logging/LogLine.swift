@@ -2,7 +2,12 @@ import JSON
 
 /// The text of one line, its newline included.
 enum LogLine {
-    static func text(time: String?, level: LogLevel, message: String, attributes: Logger.Attributes) -> [UInt8] {
+    static func text(
+        time: String?,
+        level: LogLevel,
+        message: String,
+        attributes: Logger.Attributes
+    ) -> [UInt8] {
         var line: [UInt8] = []
         line.reserveCapacity(32 + message.utf8.count)
         if let time { line.append(contentsOf: "time=\(time) ".utf8) }
@@ -23,7 +28,12 @@ enum LogLine {
         return line
     }
 
-    static func json(time: String?, level: LogLevel, message: String, attributes: Logger.Attributes) -> [UInt8] {
+    static func json(
+        time: String?,
+        level: LogLevel,
+        message: String,
+        attributes: Logger.Attributes
+    ) -> [UInt8] {
         var writer = JSONWriter(escapesHTML: false)
         writer.object { object in
             if let time { object.member("time", time) }

@@ -53,7 +53,13 @@ public struct Logger: Sendable {
     }
 
     /// A logger that writes nothing.
-    public static let silent = Logger(minimum: nil, format: .text, timestamps: false, clock: { 0 }, sink: { _ in })
+    public static let silent = Logger(
+        minimum: nil,
+        format: .text,
+        timestamps: false,
+        clock: { 0 },
+        sink: { _ in }
+    )
 
     /// Logs details for finding a fault.
     public func debug(

@@ -38,7 +38,10 @@ private func lines(
     @Test func `text lines are those of slog`() {
         let lines = lines { log in
             log.info("http server listening on: :20202")
-            log.warning("slow", ["db": "my db", "n": 3, "ratio": 0.5, "ok": true, "path": "/a/b", "none": ""])
+            log.warning(
+                "slow",
+                ["db": "my db", "n": 3, "ratio": 0.5, "ok": true, "path": "/a/b", "none": ""]
+            )
             log.error("a=b")
         }
         #expect(
@@ -111,9 +114,10 @@ private func lines(
     @Test func `every line of concurrent writers arrives whole`() {
         let lines = Lines()
         let log = Logger(sink: { lines.take($0) })
-        let threads = (0..<4).map { number in
-            Thread("log-\(number)") { for count in 0..<100 { log.info("t\(number)-\(count)") } }
-        }
+        let threads = (0..<4)
+            .map { number in
+                Thread("log-\(number)") { for count in 0..<100 { log.info("t\(number)-\(count)") } }
+            }
         for thread in threads { thread.join() }
         #expect(lines.all.count == 400)
         #expect(Set(lines.all).count == 400)
