@@ -85,8 +85,9 @@ let package = Package(
         ),
 
         tests("POSIXTests", ["POSIX"]),
+        tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),
-        tests("MetricsTests", ["Metrics"]),
+        tests("MetricsTests", ["Metrics", "POSIX"]),
         tests("ConfigTests", ["Config", "POSIX"]),
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
