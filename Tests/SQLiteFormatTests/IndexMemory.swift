@@ -1,6 +1,8 @@
 import SQLiteFormat
 
 /// Memory for a wal-index, for this process alone.
+///
+/// Keep it in a variable: `index` holds addresses only.
 final class IndexMemory {
     let memory: UnsafeMutableRawBufferPointer
 

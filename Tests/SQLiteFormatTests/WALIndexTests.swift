@@ -32,7 +32,7 @@ struct WALIndexTests {
         #expect(reading.lastCommit > 2 * 4096)
         let theirs = try database.folder.bytes("d-shm")
         let count = WALIndex.regionCount(forFrames: UInt32(reading.lastCommit))
-        #expect(count == 3)
+        #expect(count >= 3)
         #expect(theirs.count == count * WALIndex.regionSize)
         // Garbage that stands for an older log: the first frame of a region clears it.
         let ours = try build(reading, into: IndexMemory(regions: count, fill: 0xa5))
