@@ -87,6 +87,11 @@ public struct WALChain: Equatable, Sendable {
     }
 
     /// Adds what a frame's checksum covers: 8 bytes of the header, and the page.
+    /// Continues the chain after a frame of the same log whose checksum is known.
+    public mutating func resume(at checksum: WALChecksum) {
+        self.checksum = checksum
+    }
+
     private mutating func add(_ header: UnsafeRawBufferPointer, _ page: UnsafeRawBufferPointer) {
         checksum.update(UnsafeRawBufferPointer(rebasing: header[..<8]), bigEndianWords: bigEndian)
         checksum.update(page, bigEndianWords: bigEndian)
