@@ -86,7 +86,7 @@ public struct WALChain: Equatable, Sendable {
         header.storeBigEndian(checksum.second, at: 20)
     }
 
-    /// Adds what a frame's checksum covers: 8 bytes of the header, and the page.
+    /// Adds what a frame's checksum covers, which is 8 bytes of the header and the page.
     /// Continues the chain after a frame of the same log whose checksum is known.
     public mutating func resume(at checksum: WALChecksum) {
         self.checksum = checksum
