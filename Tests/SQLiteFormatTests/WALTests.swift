@@ -49,6 +49,9 @@ struct WALTests {
         #expect(reading.frames.map(\.commitSize) == [0, 0, 0, 0, 15])
         #expect(reading.lastCommit == 5)
         #expect(reading.chains.last == chain)
+        var resumed = chain
+        resumed.resume(at: reading.frames[1].checksum)
+        #expect(resumed == reading.chains[2])
         for frame in reading.frames {
             var bytes = [UInt8](repeating: 0xee, count: WALFrameHeader.size)
             bytes.withUnsafeMutableBytes { frame.encode(into: $0) }
