@@ -57,7 +57,7 @@ let package = Package(
         room("FUSE", ["CFuse3", "CShims", "POSIX"]),
 
         // Formats: pure, no descriptor, clock, lock or thread inside.
-        room("SQLiteFormat", ["CChecksum"]),
+        room("SQLiteFormat", ["CChecksum", "CShims"]),
         room("LTX", ["CLZ4", "CChecksum", "SQLiteFormat"]),
 
         // Primary and replica.

@@ -1,1 +1,54 @@
+#define _GNU_SOURCE
 #include "shims.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int cshims_openat(int directory, const char *path, int flags, mode_t mode) {
+    return openat(directory, path, flags, mode);
+}
+int cshims_ofd_set_lock(int fd, struct flock *lock) { return fcntl(fd, F_OFD_SETLK, lock); }
+int cshims_ofd_get_lock(int fd, struct flock *lock) { return fcntl(fd, F_OFD_GETLK, lock); }
+int cshims_errno(void) { return errno; }
+const char *cshims_errno_name(int number) { return strerrorname_np(number); }
+pid_t cshims_gettid(void) { return (pid_t)syscall(SYS_gettid); }
+void cshims_set_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
+int cshims_timed_join(pthread_t thread, const struct timespec *deadline) {
+    return pthread_timedjoin_np(thread, NULL, deadline);
+}
+static void nothing(int signal) { (void)signal; }
+void cshims_make_interrupting(int signal) {
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(signal, &action, NULL);
+}
+int cshims_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+int cshims_syncfs(int fd) { return syncfs(fd); }
+int cshims_fallocate(int fd, int mode, off_t offset, off_t length) { return fallocate(fd, mode, offset, length); }
+int cshims_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
+    return renameat2(from_directory, from, to_directory, to, flags);
+}
+int cshims_fsopen(const char *type, unsigned flags) { return (int)syscall(SYS_fsopen, type, flags); }
+int cshims_fsconfig(int fd, unsigned command, const char *key, const void *value, int aux) {
+    return (int)syscall(SYS_fsconfig, fd, command, key, value, aux);
+}
+int cshims_fsmount(int fd, unsigned flags, unsigned attributes) {
+    return (int)syscall(SYS_fsmount, fd, flags, attributes);
+}
+int cshims_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags) {
+    return (int)syscall(SYS_move_mount, from, from_path, to, to_path, flags);
+}
+int cshims_unmount(const char *path, int lazily) { return umount2(path, lazily ? MNT_DETACH : 0); }
+unsigned cshims_device_major(dev_t device) { return major(device); }
+unsigned cshims_device_minor(dev_t device) { return minor(device); }
+int cshims_exited(int status) { return WIFEXITED(status); }
+int cshims_exit_status(int status) { return WEXITSTATUS(status); }
+int cshims_term_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
+char **cshims_environment(void) { return environ; }

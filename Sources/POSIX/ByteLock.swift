@@ -31,7 +31,7 @@ extension FileDescriptor {
         range.l_whence = Int16(SEEK_SET)
         range.l_start = off_t(start)
         range.l_len = off_t(length)
-        _ = try retrying { Int(cshims_ofd_lock(rawValue, F_OFD_GETLK, &range)) }
+        _ = try retrying { Int(cshims_ofd_get_lock(rawValue, &range)) }
         return range.l_type == Int16(F_UNLCK)
     }
 
@@ -42,7 +42,7 @@ extension FileDescriptor {
         range.l_start = off_t(start)
         range.l_len = off_t(length)
         do throws(Errno) {
-            _ = try retrying { Int(cshims_ofd_lock(rawValue, F_OFD_SETLK, &range)) }
+            _ = try retrying { Int(cshims_ofd_set_lock(rawValue, &range)) }
         } catch .accessDenied {
             throw .wouldBlock
         }

@@ -181,13 +181,11 @@ public struct FileStatus: Sendable {
     public var mode: UInt32 { raw.st_mode }
     /// Time of the last change of content, in nanoseconds since 1970.
     public var modifiedNanoseconds: Int64 {
-        var copy = raw
-        return cshims_mtime_ns(&copy)
+        Int64(raw.st_mtim.tv_sec) * 1_000_000_000 + Int64(raw.st_mtim.tv_nsec)
     }
     /// Time of the last change of content or attributes, in nanoseconds since 1970.
     public var changedNanoseconds: Int64 {
-        var copy = raw
-        return cshims_ctime_ns(&copy)
+        Int64(raw.st_ctim.tv_sec) * 1_000_000_000 + Int64(raw.st_ctim.tv_nsec)
     }
     /// Whether it is a folder.
     public var isDirectory: Bool { raw.st_mode & S_IFMT == S_IFDIR }

@@ -1,74 +1,58 @@
-// Inline shims over calls that Swift cannot make itself: variadic functions, system calls without a
-// wrapper in glibc, and macros. Each says why it exists. Only the module POSIX (and FUSE) includes this.
+// Shims over calls that Swift cannot make itself: variadic functions, system calls and GNU extensions without a
+// wrapper, and macros. Each says why it exists. Only POSIX and FUSE include this header. The GNU dialect stays inside
+// shims.c, because it changes the layout of structures that other C modules share.
 #pragma once
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <errno.h>
+#include "atomics.h"
+
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/types.h>
-#include <sys/wait.h>
-#include <sys/xattr.h>
-#include <unistd.h>
+#include <time.h>
 
-// open(2) and openat(2) are variadic.
-static inline int cshims_openat(int directory, const char *path, int flags, mode_t mode) {
-    return openat(directory, path, flags, mode);
-}
+// openat(2) is variadic.
+int cshims_openat(int directory, const char *path, int flags, mode_t mode);
 
-// fcntl(2) is variadic. command: F_OFD_SETLK, F_OFD_SETLKW or F_OFD_GETLK.
-static inline int cshims_ofd_lock(int fd, int command, struct flock *lock) {
-    return fcntl(fd, command, lock);
-}
+// fcntl(2) is variadic and F_OFD_SETLK, F_OFD_GETLK are GNU.
+int cshims_ofd_set_lock(int fd, struct flock *lock);
+int cshims_ofd_get_lock(int fd, struct flock *lock);
 
 // errno is a macro over a thread-local; read right after the failed call.
-static inline int cshims_errno(void) { return errno; }
+int cshims_errno(void);
+// GNU.
+const char *cshims_errno_name(int number);
 
-static inline pid_t cshims_gettid(void) { return (pid_t)syscall(SYS_gettid); }
+// No wrapper in older glibc.
+pid_t cshims_gettid(void);
+// GNU.
+void cshims_set_thread_name(const char *name);
+int cshims_timed_join(pthread_t thread, const struct timespec *deadline);
+// Makes a signal do nothing but interrupt blocking calls (sigaction without SA_RESTART).
+void cshims_make_interrupting(int signal);
 
-// The mount API of Linux 5.2 has no wrapper in glibc before 2.36 and its headers clash with <linux/mount.h>.
-static inline int cshims_fsopen(const char *type, unsigned flags) {
-    return (int)syscall(SYS_fsopen, type, flags);
-}
-static inline int cshims_fsconfig(int fd, unsigned command, const char *key, const void *value, int aux) {
-    return (int)syscall(SYS_fsconfig, fd, command, key, value, aux);
-}
-static inline int cshims_fsmount(int fd, unsigned flags, unsigned attributes) {
-    return (int)syscall(SYS_fsmount, fd, flags, attributes);
-}
-static inline int cshims_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags) {
-    return (int)syscall(SYS_move_mount, from, from_path, to, to_path, flags);
-}
+int cshims_eventfd(void);
+int cshims_syncfs(int fd);
+int cshims_fallocate(int fd, int mode, off_t offset, off_t length);
+int cshims_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags);
+
+// The mount API of Linux 5.2 has no wrapper in glibc before 2.36.
+int cshims_fsopen(const char *type, unsigned flags);
+int cshims_fsconfig(int fd, unsigned command, const char *key, const void *value, int aux);
+int cshims_fsmount(int fd, unsigned flags, unsigned attributes);
+int cshims_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags);
+// MNT_DETACH is an enumerator that Swift does not import as a number.
+int cshims_unmount(const char *path, int lazily);
+
+// The device number macros.
+unsigned cshims_device_major(dev_t device);
+unsigned cshims_device_minor(dev_t device);
 
 // The WIF… family are macros.
-static inline int cshims_exited(int status) { return WIFEXITED(status); }
-static inline int cshims_exit_status(int status) { return WEXITSTATUS(status); }
-static inline int cshims_term_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
-
-// st_mtime and friends are macros over st_mtim.
-static inline int64_t cshims_mtime_ns(const struct stat *st) {
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-}
-static inline int64_t cshims_ctime_ns(const struct stat *st) {
-    return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-}
-
-// GNU extensions that the Swift overlay of glibc leaves out.
-static inline void cshims_set_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
-static inline const char *cshims_errno_name(int number) { return strerrorname_np(number); }
-static inline int cshims_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
-static inline int cshims_syncfs(int fd) { return syncfs(fd); }
+int cshims_exited(int status);
+int cshims_exit_status(int status);
+int cshims_term_signal(int status);
 
 // A global variable that Swift 6 takes for shared mutable state.
-extern char **environ;
-static inline char **cshims_environment(void) { return environ; }
+char **cshims_environment(void);
