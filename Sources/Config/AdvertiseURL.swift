@@ -25,14 +25,17 @@ public struct AdvertiseURL: Hashable, Sendable, CustomStringConvertible {
         }
         let scheme = text[..<colon].lowercased()
         guard scheme == "http" else {
-            let reason = scheme == "https" ? "TLS between nodes is not built" : "only http is spoken between nodes"
+            let reason =
+                scheme == "https" ? "TLS between nodes is not built" : "only http is spoken between nodes"
             throw ParseFailure(description: "invalid URL scheme: \(quoted(text)); \(reason); \(form)")
         }
         let rest = text[text.index(colon, offsetBy: 3)...]
         let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
         var authority = String(rest[..<end])
         guard !authority.contains("@") else {
-            throw ParseFailure(description: "invalid URL: it holds credentials, which are not used here; \(form)")
+            throw ParseFailure(
+                description: "invalid URL: it holds credentials, which are not used here; \(form)"
+            )
         }
         guard !authority.isEmpty, authority.first != ":" else {
             throw ParseFailure(description: "URL host required: \(quoted(text)) names none; \(form)")

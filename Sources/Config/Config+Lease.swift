@@ -4,13 +4,13 @@ extension Config {
         /// `lease.type`: `static` or `consul`; there is no default.
         public var type = ""
 
-        /// `lease.hostname`: the name shown as the primary's. With a static lease, the primary's on every node.
+        /// `lease.hostname`: the name shown as the primary's; with a static lease the same on every node.
         public var hostname = ""
 
-        /// `lease.advertise-url`: where the primary is reached. With a static lease, the primary's on every node.
+        /// `lease.advertise-url`: where the primary is reached; with a static lease the same on every node.
         public var advertiseURL = ""
 
-        /// `lease.candidate`: whether this node may be the primary. With a static lease, whether it is.
+        /// `lease.candidate`: whether this node may be the primary; with a static lease, whether it is.
         public var candidate = true
 
         /// `lease.promote`: whether a candidate makes itself primary once it has caught up.

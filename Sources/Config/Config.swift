@@ -61,7 +61,9 @@ public struct Config: Equatable, Sendable {
         public func words() throws(ShellWords.Failure) -> [String] {
             let words = try ShellWords.split(cmd)
             guard let program = words.first, !program.isEmpty else {
-                throw ShellWords.Failure(description: "the command is empty; write the program to run, or remove it")
+                throw ShellWords.Failure(
+                    description: "the command is empty; write the program to run, or remove it"
+                )
             }
             return words
         }

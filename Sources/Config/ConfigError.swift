@@ -1,4 +1,6 @@
-/// Why no settings could be had. All cases end the program with exit code 2.
+/// Why no settings could be had.
+///
+/// All cases end the program with exit code 2.
 public enum ConfigError: Error, Equatable, Sendable, CustomStringConvertible {
     /// No file was found at any of the paths that were searched.
     case notFound(searched: [String])
@@ -34,7 +36,8 @@ public enum ConfigError: Error, Equatable, Sendable, CustomStringConvertible {
             return "cannot read config file at \(path): \(reason)"
         case .tooLarge(let path, let limit, let isExpanded):
             let moment = isExpanded ? " after environment variables were expanded" : ""
-            return "cannot read config file at \(path): larger than \(limit) bytes\(moment); is this a litefs.yml?"
+            return
+                "cannot read config file at \(path): larger than \(limit) bytes\(moment); is this a litefs.yml?"
         case .empty(let path):
             return "EOF: the config file at \(path) is empty; it needs at least "
                 + "lease: {type: static, candidate: true} on a single node"

@@ -41,12 +41,19 @@ public struct ConfigLoader {
     /// - Parameters:
     ///   - path: The file; nil or empty to search.
     ///   - expandsEnvironment: Whether `$NAME` and `${…}` are replaced.
+    /// - Returns: The settings, which `ConfigValidation` has not seen yet.
     /// - Throws: `ConfigError` when there is no file or it does not hold settings.
-    public func load(path: String? = nil, expandsEnvironment: Bool = true) throws(ConfigError) -> LoadedConfig {
+    public func load(path: String? = nil, expandsEnvironment: Bool = true) throws(ConfigError) -> LoadedConfig
+    {
         if let path, !path.isEmpty {
             do {
                 let bytes = try Files.read(path, limit: Self.sizeLimit)
-                return try decode(bytes, path: path, expandsEnvironment: expandsEnvironment, isFromSearch: false)
+                return try decode(
+                    bytes,
+                    path: path,
+                    expandsEnvironment: expandsEnvironment,
+                    isFromSearch: false
+                )
             } catch let error as Errno {
                 throw Self.readFailure(path, error)
             } catch let error as ConfigError {
@@ -58,7 +65,12 @@ public struct ConfigLoader {
         let paths = searchPaths
         for path in paths {
             if let bytes = try readIfExists(path) {
-                return try decode(bytes, path: path, expandsEnvironment: expandsEnvironment, isFromSearch: true)
+                return try decode(
+                    bytes,
+                    path: path,
+                    expandsEnvironment: expandsEnvironment,
+                    isFromSearch: true
+                )
             }
         }
         throw .notFound(searched: paths)
@@ -86,6 +98,7 @@ public struct ConfigLoader {
     ///   - path: What messages call the file.
     ///   - expandsEnvironment: Whether `$NAME` and `${…}` are replaced.
     ///   - isFromSearch: Whether the file was found by searching.
+    /// - Returns: The settings, which `ConfigValidation` has not seen yet.
     /// - Throws: `ConfigError` when the bytes are no settings.
     public func decode(
         _ bytes: [UInt8],

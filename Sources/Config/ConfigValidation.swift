@@ -1,7 +1,12 @@
 import POSIX
 
-/// Judges what settings mean together. The order of the first checks is LiteFS's.
+/// Judges what settings mean together.
+///
+/// The order of the first checks is LiteFS's.
 public enum ConfigValidation {
+    /// How many bytes Linux takes in a path.
+    private static let pathLimit = 4_095
+
     /// Checks settings and the place where they are to be used.
     ///
     /// - Parameters:
@@ -66,15 +71,26 @@ public enum ConfigValidation {
 
     // MARK: Folders
 
-    private static func directories(_ loaded: LoadedConfig, realPath: (String) -> String?) -> [ConfigProblem] {
+    private static func directories(_ loaded: LoadedConfig, realPath: (String) -> String?) -> [ConfigProblem]
+    {
         let fuse = loaded.config.fuse.dir
         let data = loaded.config.data.dir
         guard !fuse.isEmpty else {
-            return [problem(loaded, "fuse.dir", "fuse directory required", "write where to mount, such as /litefs")]
+            return [
+                problem(
+                    loaded,
+                    "fuse.dir",
+                    "fuse directory required",
+                    "write where to mount, such as /litefs"
+                )
+            ]
         }
         guard !data.isEmpty else {
             let remedy = "write where to keep the data, such as /var/lib/litefs"
             return [problem(loaded, "data.dir", "data directory required", remedy)]
+        }
+        for (key, path) in [("fuse.dir", fuse), ("data.dir", data)] where path.utf8.count > pathLimit {
+            return [problem(loaded, key, "\(key) is longer than \(pathLimit) bytes", "choose a shorter path")]
         }
         let fuseTarget = DirectoryNesting.resolve(fuse, realPath: realPath)
         let dataTarget = DirectoryNesting.resolve(data, realPath: realPath)
@@ -153,9 +169,10 @@ public enum ConfigValidation {
     /// Whether a shell would take the word as `NAME=value`.
     private static func isAssignment(_ word: String) -> Bool {
         guard let equals = word.firstIndex(of: "="), equals > word.startIndex else { return false }
-        return word[..<equals].utf8.allSatisfy {
-            ($0 >= 97 && $0 <= 122) || ($0 >= 65 && $0 <= 90) || ($0 >= 48 && $0 <= 57) || $0 == 95
-        }
+        return word[..<equals].utf8
+            .allSatisfy {
+                ($0 >= 97 && $0 <= 122) || ($0 >= 65 && $0 <= 90) || ($0 >= 48 && $0 <= 57) || $0 == 95
+            }
     }
 
     private static func sections(_ loaded: LoadedConfig) -> [ConfigProblem] {
@@ -167,7 +184,9 @@ public enum ConfigValidation {
         }
         if !["", "file", "litefs-cloud"].contains(config.backup.type) {
             let message = "invalid backup client type: \(quoted(config.backup.type))"
-            problems.append(problem(loaded, "backup.type", message, "write file or litefs-cloud, or remove it"))
+            problems.append(
+                problem(loaded, "backup.type", message, "write file or litefs-cloud, or remove it")
+            )
         }
         if !config.proxy.target.isEmpty && config.proxy.db.isEmpty {
             let remedy = "name the database whose TXID the cookie carries, or remove proxy.target"

@@ -25,6 +25,7 @@ enum DirectoryNesting {
     /// - Parameters:
     ///   - path: Absolute, or relative to the current folder.
     ///   - realPath: Gives the absolute path without links of something that exists, nil otherwise.
+    /// - Returns: An absolute path without links, `.` and `..`.
     static func resolve(_ path: String, realPath: (String) -> String?) -> String {
         var existing = path.split(separator: "/").map(String.init)
         let start = path.hasPrefix("/") ? "/" : ""

@@ -19,6 +19,7 @@ public enum EnvironmentExpansion {
     ///   - limit: The expansion stops soon after the result has more UTF-8 bytes than this, so that large values
     ///     which are used often cannot take all memory. The result is then longer than `limit`.
     ///   - lookup: Gives the value of a variable, nil when it is not set.
+    /// - Returns: The text with every reference replaced.
     public static func expand(_ text: String, limit: Int = .max, lookup: (String) -> String?) -> String {
         let bytes = Array(text.utf8)
         var result: [UInt8] = []

@@ -5,7 +5,7 @@ extension GoDuration {
         public let description: String
     }
 
-    /// Nanoseconds in each unit that Go knows. Both spellings of the micro sign are accepted.
+    /// Nanoseconds in each unit that Go knows, with both spellings of the micro sign.
     private static let units: [String: UInt64] = [
         "ns": 1, "us": 1_000, "\u{B5}s": 1_000, "\u{3BC}s": 1_000, "ms": 1_000_000,
         "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000,
@@ -35,7 +35,9 @@ extension GoDuration {
                 throw ParseFailure(description: "time: missing unit in duration \(quoted(text))")
             }
             guard let unit = Self.units[name] else {
-                throw ParseFailure(description: "time: unknown unit \(quoted(name)) in duration \(quoted(text))")
+                throw ParseFailure(
+                    description: "time: unknown unit \(quoted(name)) in duration \(quoted(text))"
+                )
             }
             guard let part = number.scaled(by: unit) else { throw invalid }
             let (sum, overflows) = total.addingReportingOverflow(part)

@@ -5,17 +5,25 @@ enum KeySuggestion {
     /// - Parameters:
     ///   - name: The unknown key.
     ///   - section: The path of the section it stands in; empty at the top.
+    /// - Returns: The remedy, without a full stop.
     static func remedy(for name: String, in section: String) -> String {
         let siblings = names(in: section)
+        let path = join(section, name)
+        let isPath = ConfigSchema.keys[path] != nil || ConfigSchema.sections[path] != nil
+        if isPath, let dot = name.lastIndex(of: ".") {
+            let key = name[name.index(after: dot)...]
+            return "write \(name[..<dot]): on a line of its own and \(key): below it, indented"
+        }
         let plain = normalized(name)
         let nearest = siblings.map { (name: $0, distance: distance(plain, normalized($0))) }
             .min { ($0.distance, $0.name) < ($1.distance, $1.name) }
         if let nearest, nearest.distance <= max(1, min(plain.count, nearest.name.count) / 3) {
             return "did you mean \(join(section, nearest.name))?"
         }
-        let elsewhere = (Array(ConfigSchema.keys.keys) + ConfigSchema.sections.keys).filter {
-            $0 == plain || $0.hasSuffix("." + plain)
-        }
+        let elsewhere = (Array(ConfigSchema.keys.keys) + ConfigSchema.sections.keys)
+            .filter {
+                $0 == plain || $0.hasSuffix("." + plain)
+            }
         if !elsewhere.isEmpty {
             return "did you mean \(elsewhere.sorted().joined(separator: " or "))?"
         }
@@ -54,7 +62,8 @@ enum KeySuggestion {
             for column in 1...right.count {
                 let replacement = last[column - 1] + (left[row - 1] == right[column - 1] ? 0 : 1)
                 var best = min(current[column - 1] + 1, last[column] + 1, replacement)
-                if row > 1, column > 1, left[row - 1] == right[column - 2], left[row - 2] == right[column - 1] {
+                if row > 1, column > 1, left[row - 1] == right[column - 2], left[row - 2] == right[column - 1]
+                {
                     best = min(best, beforeLast[column - 2] + 1)
                 }
                 current.append(best)

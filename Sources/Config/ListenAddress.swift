@@ -35,7 +35,8 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
         } else if host.contains(":") {
             throw ParseFailure(description: "address \(quoted(text)): too many colons in address")
         }
-        guard host.unicodeScalars.allSatisfy({ $0.value > 0x20 && $0 != "/" && $0 != "[" && $0 != "]" }) else {
+        guard host.unicodeScalars.allSatisfy({ $0.value > 0x20 && $0 != "/" && $0 != "[" && $0 != "]" })
+        else {
             throw ParseFailure(description: "address \(quoted(text)): invalid character in host")
         }
         guard digits.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }), let port = UInt16(digits) else {

@@ -6,7 +6,7 @@ public struct LoadedConfig: Equatable, Sendable {
     /// The absolute path of the file, or the path as it was asked for.
     public let path: String
 
-    /// Whether the file was found by searching. LiteFS then prints `config file read from PATH`.
+    /// Whether the file was found by searching, upon which LiteFS prints `config file read from PATH`.
     public let isFromSearch: Bool
 
     /// What the operator should know, one line each.
@@ -14,14 +14,6 @@ public struct LoadedConfig: Equatable, Sendable {
 
     /// The line of every key that the file sets, by its path.
     private(set) var lines: [String: Int]
-
-    init(config: Config, path: String, isFromSearch: Bool, warnings: [String], lines: [String: Int]) {
-        self.config = config
-        self.path = path
-        self.isFromSearch = isFromSearch
-        self.warnings = warnings
-        self.lines = lines
-    }
 
     /// The line at which the file sets a key, counted from 1; nil when it does not.
     public func line(of key: String) -> Int? { lines[key] }

@@ -3,6 +3,7 @@
 /// - Parameters:
 ///   - text: Any text.
 ///   - limit: How many characters of it are shown at most.
+/// - Returns: The text in quotes.
 func quoted(_ text: String, limit: Int = 80) -> String {
     var result = "\""
     var count = 0

@@ -51,13 +51,15 @@ public enum ShellWords {
         }
         if let open = quote {
             throw Failure(
-                description: "invalid command line string: the quote \(open.mark) at character \(open.position) is "
+                description:
+                    "invalid command line string: the quote \(open.mark) at character \(open.position) is "
                     + "never closed; close it, or write \\\(open.mark) for the character itself"
             )
         }
         if isEscaped {
             throw Failure(
-                description: "invalid command line string: it ends in a backslash; write \\\\ for the character itself"
+                description:
+                    "invalid command line string: it ends in a backslash; write \\\\ for the character itself"
             )
         }
         if let finished = word { words.append(finished) }
@@ -79,7 +81,8 @@ public enum ShellWords {
             shellLine.unicodeScalars.append(scalar)
         }
         return Failure(
-            description: "invalid command line string: \(scalar) at character \(position) has no meaning here, since "
+            description:
+                "invalid command line string: \(scalar) at character \(position) has no meaning here, since "
                 + "no shell runs the command; write sh -c '\(shellLine)', or quote the character to pass it on"
         )
     }

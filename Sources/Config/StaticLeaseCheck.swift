@@ -3,7 +3,7 @@
 /// The node with `candidate: true` is the primary. On every other node `hostname` and `advertise-url` are the
 /// primary's, not the node's own.
 public enum StaticLeaseCheck {
-    /// What was found. Problems stop the start; warnings are logged.
+    /// What was found: problems stop the start, warnings are logged.
     public struct Findings: Equatable, Sendable {
         /// What cannot work.
         public internal(set) var problems: [ConfigProblem] = []
@@ -19,6 +19,7 @@ public enum StaticLeaseCheck {
     ///   - address: Where this node's HTTP server listens.
     ///   - hostname: The value of HOSTNAME; empty when it is not known.
     ///   - systemHostname: The name the system gives the machine; nil when it is not known.
+    /// - Returns: Problems and warnings, each with the key it is about.
     public static func run(
         _ lease: Config.Lease,
         listening address: ListenAddress,

@@ -14,7 +14,7 @@ struct YAMLReader: ~Copyable {
         let message: String
     }
 
-    /// How deep lists and mappings may be nested. The deepest setting is at level 3.
+    /// How deep lists and mappings may be nested; the deepest setting is at level 3.
     static let depthLimit = 32
 
     /// The parser is on the heap, because libyaml keeps its address.
@@ -102,7 +102,8 @@ struct YAMLReader: ~Copyable {
         guard depth < Self.depthLimit else {
             throw Failure(
                 line: line,
-                message: "lists and mappings are nested deeper than \(Self.depthLimit) levels; no setting needs that"
+                message:
+                    "lists and mappings are nested deeper than \(Self.depthLimit) levels; no setting needs that"
             )
         }
     }
@@ -121,7 +122,10 @@ struct YAMLReader: ~Copyable {
             let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
             let isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE && !isTaggedText
             return .value(
-                YAMLNode(content: .scalar(String(decoding: bytes, as: UTF8.self), isPlain: isPlain), line: line)
+                YAMLNode(
+                    content: .scalar(String(decoding: bytes, as: UTF8.self), isPlain: isPlain),
+                    line: line
+                )
             )
         case YAML_SEQUENCE_START_EVENT:
             try refuse(anchor: event.data.sequence_start.anchor, line)
@@ -144,7 +148,8 @@ struct YAMLReader: ~Copyable {
         guard anchor == nil else {
             throw Failure(
                 line: line,
-                message: "anchors (&name) are not read; remove it, and put a value that begins with & in quotes"
+                message:
+                    "anchors (&name) are not read; remove it, and put a value that begins with & in quotes"
             )
         }
     }
@@ -185,7 +190,8 @@ struct YAMLReader: ~Copyable {
             return "indent with spaces, not tabs, and put values that begin with @ ` or % in quotes"
         }
         if problem.contains("mapping values are not allowed") {
-            return "check the indentation, and put values that contain ': ' in quotes"
+            return
+                "check the indentation, and that the line above has its colon; put values that contain ': ' in quotes"
         }
         if problem.contains("could not find expected ':'") {
             return "every key needs a colon and a blank after it, as in data: or dir: /var/lib/litefs"

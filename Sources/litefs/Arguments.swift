@@ -48,7 +48,7 @@ struct MountArguments: Equatable {
     /// `-tracing`: whether the trace log goes to standard output.
     var tracing = false
 
-    /// What follows `--`: replaces `exec`. Nil without `--`.
+    /// What follows `--` and replaces `exec`; nil without `--`.
     var exec: [String]?
 
     /// The command line that replaces `exec`: the words joined by blanks and split again like any `exec`, as in LiteFS.
@@ -84,7 +84,10 @@ enum Arguments {
         if let separator {
             let words = Array(arguments[(separator + 1)...])
             guard words.contains(where: { !$0.isEmpty }) else {
-                return failure("no command after '--'", hint: "write the program to run after it, or leave it out")
+                return failure(
+                    "no command after '--'",
+                    hint: "write the program to run after it, or leave it out"
+                )
             }
             result.exec = words
         }

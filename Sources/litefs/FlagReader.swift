@@ -58,7 +58,11 @@ struct FlagReader {
     mutating func value(of flag: Flag) throws(ArgumentFailure) -> String {
         if let value = flag.inlineValue { return value }
         guard let value = rest.popFirst() else {
-            throw ArgumentFailure(message: "flag needs an argument: -\(flag.name)", hint: Self.hint, exitCode: 2)
+            throw ArgumentFailure(
+                message: "flag needs an argument: -\(flag.name)",
+                hint: Self.hint,
+                exitCode: 2
+            )
         }
         return value
     }

@@ -14,7 +14,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "missing port in address"), ("20202", "missing port in address"), ("localhost", "missing port in address"),
+        ("", "missing port in address"), ("20202", "missing port in address"),
+        ("localhost", "missing port in address"),
         ("[::1]", "missing port in address"), ("::1:80", "too many colons in address"),
         (":x", #"invalid port "x""#), (":", #"invalid port """#), (":65536", #"invalid port "65536""#),
         (":-1", #"invalid port "-1""#), ("http://host:80", "too many colons in address"),
@@ -38,7 +39,8 @@ import Testing
         ("http://primary", "primary", 80, "http://primary:80"),
         ("HTTP://Primary:1/", "Primary", 1, "http://Primary:1"),
         ("http://[::1]:1/path?x#y", "::1", 1, "http://[::1]:1"),
-        ("http://[::1]", "::1", 80, "http://[::1]:80"), ("http://primary:", "primary", 80, "http://primary:80"),
+        ("http://[::1]", "::1", 80, "http://[::1]:80"),
+        ("http://primary:", "primary", 80, "http://primary:80"),
     ])
     func readsAdvertiseURLs(text: String, host: String, port: UInt16, printed: String) throws {
         let url = try AdvertiseURL(parsing: text)

@@ -13,8 +13,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("$A", "x"), ("${A}", "x"), ("a$A", "ax"), ("$A-b", "x-b"), ("$A.b", "x.b"), ("$A$C", "xy"), ("${A}b", "xb"),
-        ("$LONG_NAME_2!", "long!"), ("$UNSET|", "|"), ("${UNSET}|", "|"), ("${ A }", "x"), ("# ${A} '$C'", "# x 'y'"),
+        ("$A", "x"), ("${A}", "x"), ("a$A", "ax"), ("$A-b", "x-b"), ("$A.b", "x.b"), ("$A$C", "xy"),
+        ("${A}b", "xb"),
+        ("$LONG_NAME_2!", "long!"), ("$UNSET|", "|"), ("${UNSET}|", "|"), ("${ A }", "x"),
+        ("# ${A} '$C'", "# x 'y'"),
         ("plain", "plain"), ("", ""), ("é$A€", "éx€"),
     ])
     func replacesNames(text: String, result: String) {
@@ -22,9 +24,12 @@ import Testing
     }
 
     @Test(arguments: [
-        ("${HOSTNAME == 'app-0'}", "true"), ("${HOSTNAME == 'app-1'}", "false"), ("${HOSTNAME != 'app-0'}", "false"),
-        ("${HOSTNAME != 'app-1'}", "true"), ("${HOSTNAME=='app-0'}", "true"), ("${HOSTNAME  !=\t'app-0'}", "false"),
-        ("${ HOSTNAME == 'app-0' }", "true"), (#"${HOSTNAME == "app-0"}"#, "true"), (#"${HOSTNAME != "app-0"}"#, "false"),
+        ("${HOSTNAME == 'app-0'}", "true"), ("${HOSTNAME == 'app-1'}", "false"),
+        ("${HOSTNAME != 'app-0'}", "false"),
+        ("${HOSTNAME != 'app-1'}", "true"), ("${HOSTNAME=='app-0'}", "true"),
+        ("${HOSTNAME  !=\t'app-0'}", "false"),
+        ("${ HOSTNAME == 'app-0' }", "true"), (#"${HOSTNAME == "app-0"}"#, "true"),
+        (#"${HOSTNAME != "app-0"}"#, "false"),
         ("${UNSET == ''}", "true"), (#"${UNSET != ""}"#, "false"), ("${QUOTE == 'it's'}", "true"),
         ("${SPACED == 'a b'}", "true"),
     ])
@@ -41,7 +46,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("${VAR:-y}|", "|"), ("${VAR:-x}", "odd"), ("${A = 'x'}|", "|"), ("${A == 'x}|", "|"), ("${A == 'x\"}|", "|"),
+        ("${VAR:-y}|", "|"), ("${VAR:-x}", "odd"), ("${A = 'x'}|", "|"), ("${A == 'x}|", "|"),
+        ("${A == 'x\"}|", "|"),
         ("${A == '}|", "|"), ("${A-B == 'x'}|", "|"), ("${== 'x'}|", "|"), ("${A == 'x' }", "true"),
         ("${A == 'x' && B == 'x'}", "false"), ("${A == 'a\nb'}|", "|"), ("${A ==}|", "|"),
     ])
@@ -50,7 +56,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("$$", "dollar"), ("$1", "one"), ("$12", "one2"), ("${1}", "one"), ("$*|", "|"), ("$#|", "|"), ("$@|", "|"),
+        ("$$", "dollar"), ("$1", "one"), ("$12", "one2"), ("${1}", "one"), ("$*|", "|"), ("$#|", "|"),
+        ("$@|", "|"),
         ("$!|", "|"), ("$?|", "|"), ("$-|", "|"), ("$0|", "|"), ("${*}|", "|"), ("${$}", "dollar"),
     ])
     func knowsTheNamesOfOneCharacter(text: String, result: String) {

@@ -18,7 +18,11 @@ func rejection(_ text: String, environment: [String: String] = [:]) -> String? {
 }
 
 /// The message with which validation rejects a text that can be read; nil when it is accepted.
-func invalidity(_ text: String, hostname: String = "node", realPath: (String) -> String? = { $0 }) throws -> String? {
+func invalidity(
+    _ text: String,
+    hostname: String = "node",
+    realPath: (String) -> String? = { $0 }
+) throws -> String? {
     let loaded = try load(text)
     do throws(ConfigError) {
         _ = try ConfigValidation.check(loaded, hostname: hostname, realPath: realPath)

@@ -8,7 +8,8 @@ import Testing
         ("app 'a b'", ["app", "a b"]), (#"app "a b""#, ["app", "a b"]), ("app ''", ["app", ""]),
         (#"app """#, ["app", ""]), (#"a'b c'"d e"f"#, ["ab cd ef"]), (#"app "it's""#, ["app", "it's"]),
         (#"app 'say "x"'"#, ["app", #"say "x""#]), (#"app $HOME ~ * #x"#, ["app", "$HOME", "~", "*", "#x"]),
-        (#"app a=b"#, ["app", "a=b"]), ("sh -c 'a && b | c > d; (e) `f`'", ["sh", "-c", "a && b | c > d; (e) `f`"]),
+        (#"app a=b"#, ["app", "a=b"]),
+        ("sh -c 'a && b | c > d; (e) `f`'", ["sh", "-c", "a && b | c > d; (e) `f`"]),
         ("größe 'é'", ["größe", "é"]),
     ])
     func splitsAtBlanksOutsideQuotes(line: String, words: [String]) throws {
@@ -17,7 +18,8 @@ import Testing
 
     @Test(arguments: [
         (#"a\ b"#, ["a b"]), (#"\"a\""#, [#""a""#]), (#"'a\b'"#, [#"a\b"#]), (#""a\"b""#, [#"a"b"#]),
-        (#"a\\b"#, [#"a\b"#]), (#"a\tb"#, ["a\tb"]), (#""a\nb""#, ["a\nb"]), (#"\;\|"#, [";|"]), (#"\ "#, [" "]),
+        (#"a\\b"#, [#"a\b"#]), (#"a\tb"#, ["a\tb"]), (#""a\nb""#, ["a\nb"]), (#"\;\|"#, [";|"]),
+        (#"\ "#, [" "]),
         (#""a\xb""#, ["axb"]),
     ])
     func keepsTheCharacterAfterABackslash(line: String, words: [String]) throws {

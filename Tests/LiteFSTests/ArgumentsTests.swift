@@ -15,7 +15,9 @@ import Testing
         return result
     }
 
-    @Test(arguments: [[], [""], ["help"], ["help", "mount"], ["-h"], ["--help"], ["-version"], ["-"], ["--", "x"]])
+    @Test(arguments: [
+        [], [""], ["help"], ["help", "mount"], ["-h"], ["--help"], ["-version"], ["-"], ["--", "x"],
+    ])
     func explainsItselfWithoutACommand(arguments: [String]) {
         #expect(Arguments.parse(arguments) == .usage)
     }
@@ -47,8 +49,23 @@ import Testing
     }
 
     @Test func takesOneDashOrTwo() throws {
-        let single = try mount("-config", "a.yml", "-no-expand-env", "-skip-unmount", "-fuse.debug", "-debug", "-tracing")
-        let double = try mount("--config=a.yml", "--no-expand-env", "--skip-unmount", "--fuse.debug", "--debug", "--tracing")
+        let single = try mount(
+            "-config",
+            "a.yml",
+            "-no-expand-env",
+            "-skip-unmount",
+            "-fuse.debug",
+            "-debug",
+            "-tracing"
+        )
+        let double = try mount(
+            "--config=a.yml",
+            "--no-expand-env",
+            "--skip-unmount",
+            "--fuse.debug",
+            "--debug",
+            "--tracing"
+        )
         #expect(single == double)
         #expect(single.configPath == "a.yml")
         #expect(!single.expandsEnvironment)
@@ -110,7 +127,8 @@ import Testing
     }
 
     @Test func explainsEveryFlagAndExitCode() {
-        for word in ["-config", "-no-expand-env", "-skip-unmount", "-fuse.debug", "-debug", "-tracing", "--"] {
+        for word in ["-config", "-no-expand-env", "-skip-unmount", "-fuse.debug", "-debug", "-tracing", "--"]
+        {
             #expect(Usage.mount.contains(word))
         }
         for word in ["./litefs.yml", "~/litefs.yml", "/etc/litefs.yml", "Exit codes:", "advertise-url"] {
