@@ -92,5 +92,6 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
+        tests("LiteFSTests", ["litefs"]),
     ]
 )
