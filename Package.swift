@@ -73,8 +73,7 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease", "HTTPAPI",
-                "POSIX", "LTX",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Lease", "POSIX", "JSON",
             ]
         ),
         .executableTarget(
