@@ -90,6 +90,6 @@ let package = Package(
         tests("ConfigTests", ["Config", "POSIX"]),
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
-        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
+        tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
     ]
 )
