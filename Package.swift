@@ -90,6 +90,7 @@ let package = Package(
         tests("ConfigTests", ["Config", "POSIX"]),
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
     ]
 )
