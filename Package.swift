@@ -97,5 +97,7 @@ let package = Package(
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests("LiteFSTests", ["litefs"]),
+        tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
     ]
 )

@@ -264,7 +264,7 @@ extension Database {
 }
 
 /// Changes to a page checksum table that are not made yet.
-private struct TableDraft {
+struct TableDraft {
     private let table: PageChecksumTable
     private let pageSize: PageSize
     private let isRebuilt: Bool
