@@ -98,6 +98,5 @@ let package = Package(
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests("LiteFSTests", ["litefs"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
-        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
     ]
 )
