@@ -97,6 +97,5 @@ let package = Package(
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests("LiteFSTests", ["litefs"]),
-        tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
     ]
 )
