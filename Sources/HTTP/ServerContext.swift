@@ -1,0 +1,100 @@
+import CMicrohttpd
+import POSIX
+import Synchronization
+
+/// What the callbacks of one server share.
+final class ServerContext: Sendable {
+    let handler: HTTPHandler
+    let limits: HTTPServer.Limits
+
+    private struct Bodies: Sendable {
+        var isStopping = false
+        var active: [ObjectIdentifier: ActiveBody] = [:]
+    }
+
+    private let bodies = Mutex(Bodies())
+
+    init(handler: @escaping HTTPHandler, limits: HTTPServer.Limits) {
+        self.handler = handler
+        self.limits = limits
+    }
+
+    /// Notes a body that is about to be sent; when the server stops, cancels it at once.
+    func add(_ body: ActiveBody) {
+        let isStopping = bodies.withLock { bodies in
+            bodies.active[ObjectIdentifier(body)] = body
+            return bodies.isStopping
+        }
+        if isStopping { body.cancel() }
+    }
+
+    func remove(_ body: ActiveBody) {
+        bodies.withLock { $0.active[ObjectIdentifier(body)] = nil }
+        body.cancel()
+    }
+
+    /// Cancels the bodies that are being sent, and all that come after.
+    func cancelAll() {
+        let active = bodies.withLock { bodies in
+            bodies.isStopping = true
+            return Array(bodies.active.values)
+        }
+        for body in active { body.cancel() }
+    }
+
+    /// Prepares the socket of a new connection.
+    static let connectionChanged: MHD_NotifyConnectionCallback = { cls, connection, _, code in
+        guard code == .CONNECTION_NOTIFY_STARTED, let cls, let connection else { return }
+        // SAFETY: the server keeps the context until its daemon has stopped.
+        let context = Unmanaged<ServerContext>.fromOpaque(cls).takeUnretainedValue()
+        let socket = cmhd_socket(connection)
+        // A socket whose peer has gone already may refuse; the connection then ends by itself.
+        try? Socket.disableDelay(socket)
+        try? Socket.detectDeadPeer(socket, idle: .seconds(2), unacknowledged: context.limits.unreachable)
+    }
+}
+
+/// A body that is being sent.
+final class ActiveBody: Sendable {
+    private let body: any ResponseBody
+    private let context: ServerContext
+    /// The connection's socket, when only a reset tells its peer that the answer is not complete.
+    private let resetOnFailure: Int32?
+    private let isCancelled = Atomic(false)
+
+    init(_ body: any ResponseBody, context: ServerContext, resetOnFailure: Int32?) {
+        self.body = body
+        self.context = context
+        self.resetOnFailure = resetOnFailure
+    }
+
+    /// Cancels the body, once.
+    func cancel() {
+        if !isCancelled.exchange(true, ordering: .acquiringAndReleasing) { body.cancel() }
+    }
+
+    /// The callback that asks for more; `cls` is an unowned reference, `buffer` is the library's.
+    static let read: MHD_ContentReaderCallback = { cls, _, buffer, size in
+        guard let cls, let buffer, size > 0 else { return cmhd_end_with_error() }
+        // SAFETY: the response owns a reference until it calls `free`.
+        let active = Unmanaged<ActiveBody>.fromOpaque(cls).takeUnretainedValue()
+        let target = UnsafeMutableRawBufferPointer(start: buffer, count: size)
+        do {
+            let count = try active.body.read(into: target)
+            precondition(count >= 0 && count <= size, "a response body returned more than the buffer holds")
+            return count > 0 ? count : cmhd_end_of_stream()
+        } catch {
+            // The connection is cut off either way; a failed reset only leaves an orderly end.
+            if let socket = active.resetOnFailure { try? Socket.reset(socket) }
+            return cmhd_end_with_error()
+        }
+    }
+
+    /// The callback that gives back the response's reference.
+    static let free: MHD_ContentReaderFreeCallback = { cls in
+        guard let cls else { return }
+        // SAFETY: consumes the reference that was made with the response, once.
+        let active = Unmanaged<ActiveBody>.fromOpaque(cls).takeRetainedValue()
+        active.context.remove(active)
+    }
+}
