@@ -54,6 +54,16 @@ public struct Socket: ~Copyable, Sendable {
         return Socket(owning: Int32(try retrying { Int(Glibc.socket(family, type, 0)) }))
     }
 
+    /// The next connection to a listening socket, which somebody else owns.
+    ///
+    /// Blocks until there is one.
+    public static func accept(from listener: Int32) throws(Errno) -> Socket {
+        Socket(owning: Int32(try retrying { Int(Glibc.accept(listener, nil, nil)) }))
+    }
+
+    /// Closes the socket now.
+    public consuming func close() {}
+
     /// The address this end is bound to.
     public func localAddress() throws(Errno) -> SocketAddress {
         var storage = sockaddr_storage()
