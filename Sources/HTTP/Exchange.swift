@@ -68,7 +68,9 @@ final class Exchange {
             length > UInt64(context.limits.requestBody)
         else { return .YES }
         let waits = headers["Expect"] != nil
-        guard waits || length > UInt64(context.limits.requestBody) + Self.maximumDiscarded else { return .YES }
+        guard waits || length > UInt64(context.limits.requestBody) + Self.maximumDiscarded else {
+            return .YES
+        }
         return send(tooLarge(context), connection, context, isOldProtocol: false)
     }
 

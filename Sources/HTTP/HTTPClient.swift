@@ -105,7 +105,10 @@ public final class HTTPClient: Sendable {
             try perform(
                 CurlTransfer.Request(method: method, url: url, headers: headers, body: body),
                 deadline: .now + limits.request,
-                onResponse: { status = $0; received = $1 },
+                onResponse: {
+                    status = $0
+                    received = $1
+                },
                 onBytes: { part in
                     guard part.count <= limit - bytes.count else { throw tooLarge() }
                     bytes.append(contentsOf: part)

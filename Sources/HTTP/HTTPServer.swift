@@ -13,7 +13,9 @@ public final class HTTPServer: Sendable {
         public var connections = 512
         /// Seconds after which a connection that sends no request, or no more of one, is closed.
         public var idleSeconds: UInt32 = 10
-        /// How long a peer may be unreachable, with data to be sent to it, before its connection is closed.
+        /// How long a peer may be silent with data on its way to it before its connection is closed.
+        ///
+        /// A peer that is alive but does not read is not silent.
         public var unreachable: Duration = .seconds(5)
 
         /// The defaults.
@@ -29,7 +31,7 @@ public final class HTTPServer: Sendable {
 
     private enum Phase: Sendable {
         case listening(socket: Int32)
-        case serving(RunningDaemon, ServerContext)
+        case serving(RunningDaemon, ServerContext, watcher: Thread)
         case stopping
         case stopped
     }
@@ -71,7 +73,8 @@ public final class HTTPServer: Sendable {
                 phase.pointee = .stopped
                 throw .cannotServe(address)
             }
-            phase.pointee = .serving(daemon, context)
+            let watcher = Thread("http-watch") { context.watch.run() }
+            phase.pointee = .serving(daemon, context, watcher: watcher)
         }
     }
 
@@ -88,9 +91,11 @@ public final class HTTPServer: Sendable {
         }
         switch found {
         case .listening(let socket): _ = Socket(owning: socket)
-        case .serving(let daemon, let context):
+        case .serving(let daemon, let context, let watcher):
             context.cancelAll()
             daemon.stop()
+            context.watch.stop()
+            watcher.join()
         case .stopping, .stopped: return
         }
         phase.withLock { $0.pointee = .stopped }

@@ -39,7 +39,10 @@ struct ResponseHeaderParser {
             headers = HTTPHeaders()
         } else if let colon = text.firstIndex(of: UInt8(ascii: ":")) {
             let value = text[colon...].dropFirst().drop { $0 == 0x20 || $0 == 0x09 }
-            headers.append(String(decoding: text[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self))
+            headers.append(
+                String(decoding: text[..<colon], as: UTF8.self),
+                String(decoding: value, as: UTF8.self)
+            )
         }
         return .more
     }

@@ -7,6 +7,8 @@ final class ServerContext: Sendable {
     let handler: HTTPHandler
     let limits: HTTPServer.Limits
 
+    let watch: PeerWatch
+
     private struct Bodies: Sendable {
         var isStopping = false
         var active: [ObjectIdentifier: ActiveBody] = [:]
@@ -17,6 +19,7 @@ final class ServerContext: Sendable {
     init(handler: @escaping HTTPHandler, limits: HTTPServer.Limits) {
         self.handler = handler
         self.limits = limits
+        watch = PeerWatch(limit: limits.unreachable)
     }
 
     /// Notes a body that is about to be sent; when the server stops, cancels it at once.
@@ -42,15 +45,20 @@ final class ServerContext: Sendable {
         for body in active { body.cancel() }
     }
 
-    /// Prepares the socket of a new connection.
+    /// Prepares the socket of a new connection, and forgets it before it is closed.
     static let connectionChanged: MHD_NotifyConnectionCallback = { cls, connection, _, code in
-        guard code == .CONNECTION_NOTIFY_STARTED, let cls, let connection else { return }
+        guard let cls, let connection else { return }
         // SAFETY: the server keeps the context until its daemon has stopped.
         let context = Unmanaged<ServerContext>.fromOpaque(cls).takeUnretainedValue()
         let socket = cmhd_socket(connection)
+        guard code == .CONNECTION_NOTIFY_STARTED else {
+            context.watch.remove(socket)
+            return
+        }
         // A socket whose peer has gone already may refuse; the connection then ends by itself.
         try? Socket.disableDelay(socket)
-        try? Socket.detectDeadPeer(socket, idle: .seconds(2), unacknowledged: context.limits.unreachable)
+        try? Socket.enableKeepAlive(socket, idle: .seconds(2))
+        context.watch.add(socket)
     }
 }
 

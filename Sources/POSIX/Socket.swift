@@ -71,7 +71,9 @@ public struct Socket: ~Copyable, Sendable {
         let fd = rawValue
         _ = try retrying {
             withUnsafeMutablePointer(to: &storage) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { Int(getsockname(fd, $0, &length)) }
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Int(getsockname(fd, $0, &length))
+                }
             }
         }
         return SocketAddress(storage)
@@ -99,14 +101,15 @@ public struct Socket: ~Copyable, Sendable {
 
     /// Ends both directions: calls that wait on this socket return, the peer sees the end.
     public func shutDown() {
-        _ = Glibc.shutdown(rawValue, Int32(SHUT_RDWR))
+        Socket.shutDown(rawValue)
     }
 
     private func setOption(_ level: Int32, _ option: Int32, _ value: Int32) throws(Errno) {
         try Socket.setOption(rawValue, level, option, value)
     }
 
-    private static func setOption(_ fd: Int32, _ level: Int32, _ option: Int32, _ value: Int32) throws(Errno) {
+    private static func setOption(_ fd: Int32, _ level: Int32, _ option: Int32, _ value: Int32) throws(Errno)
+    {
         var value = value
         let size = socklen_t(MemoryLayout<Int32>.size)
         _ = try retrying { Int(setsockopt(fd, level, option, &value, size)) }
@@ -119,25 +122,31 @@ extension Socket {
         try setOption(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     }
 
-    /// Lets the kernel notice that the peer of a socket, which somebody else owns, is gone.
+    /// Lets the kernel notice that the peer of an idle socket, which somebody else owns, is gone.
     ///
-    /// An idle connection is probed from `idle` on and given up after three probes, one each second. With
-    /// `unacknowledged`, data that the peer did not take for so long ends the connection, also when the peer is
-    /// alive but does not read.
-    public static func detectDeadPeer(
-        _ fd: Int32,
-        idle: Duration,
-        unacknowledged: Duration?
-    ) throws(Errno) {
+    /// It is probed after `idle` (at least a second) and given up after three probes, one each second.
+    public static func enableKeepAlive(_ fd: Int32, idle: Duration) throws(Errno) {
         let tcp = Int32(IPPROTO_TCP)
         try setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
         try setOption(fd, tcp, TCP_KEEPIDLE, Int32(clamping: max(1, idle.components.seconds)))
         try setOption(fd, tcp, TCP_KEEPINTVL, 1)
         try setOption(fd, tcp, TCP_KEEPCNT, 3)
-        if let unacknowledged {
-            let milliseconds = Int32(clamping: unacknowledged.nanoseconds / 1_000_000)
-            try setOption(fd, tcp, TCP_USER_TIMEOUT, milliseconds)
-        }
+    }
+
+    /// Whether the peer of a socket, which somebody else owns, owes an answer: data was repeated without being
+    /// acknowledged, or a probe of its closed receive window was not answered.
+    ///
+    /// A peer that is alive answers within a round trip, also when it does not read.
+    public static func isUnanswered(_ fd: Int32) -> Bool {
+        var info = tcp_info()
+        var size = socklen_t(MemoryLayout<tcp_info>.size)
+        guard getsockopt(fd, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return false }
+        return (info.tcpi_unacked > 0 && info.tcpi_retransmits > 0) || info.tcpi_probes > 0
+    }
+
+    /// Ends both directions of a socket that somebody else owns.
+    public static func shutDown(_ fd: Int32) {
+        _ = Glibc.shutdown(fd, Int32(SHUT_RDWR))
     }
 
     /// Ends the connection of a socket, which somebody else owns, so that the peer sees an error, not an end.

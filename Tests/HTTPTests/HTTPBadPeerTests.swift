@@ -77,8 +77,12 @@ import Testing
     }
 
     @Test func `a peer that leaves early costs only its own connection`() throws {
-        let fixture = try Fixture { HTTPResponse(body: .bytes([UInt8](repeating: 1, count: $0.body.count + 4_000_000))) }
-        for text in ["", "GET", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"] {
+        let fixture = try Fixture {
+            HTTPResponse(body: .bytes([UInt8](repeating: 1, count: $0.body.count + 4_000_000)))
+        }
+        for text in [
+            "", "GET", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1",
+        ] {
             let socket = try fixture.connect()
             try socket.send(text)
             socket.close()

@@ -57,7 +57,11 @@ import Testing
         var limits = HTTPClient.Limits()
         limits.stall = .milliseconds(300)
         let start = MonotonicTime.now
-        let error = try scripted("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1", keepOpen: true, limits: limits)
+        let error = try scripted(
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1",
+            keepOpen: true,
+            limits: limits
+        )
         #expect(error?.kind == .stalled)
         #expect(error?.reason == "the peer sent nothing for 0.3 seconds")
         #expect(.now - start < .seconds(3))
@@ -87,7 +91,9 @@ import Testing
     }
 
     @Test func `interim answers are skipped and redirects are not followed`() throws {
-        #expect(try scripted("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n") == nil)
+        #expect(
+            try scripted("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n") == nil
+        )
         let fixture = try Fixture { _ in HTTPResponse(status: 302, headers: ["Location": "/elsewhere"]) }
         let response = try fixture.client.request("GET", fixture.url("/"))
         #expect(response.status == 302)
@@ -97,7 +103,8 @@ import Testing
     @Test func `requests that could be misread are not sent`() throws {
         let client = HTTPClient()
         for (method, url, headers) in [
-            ("GET", "not a url", HTTPHeaders()), ("GET", "ftp://127.0.0.1/", [:]), ("GE T", "http://127.0.0.1:1/", [:]),
+            ("GET", "not a url", HTTPHeaders()), ("GET", "ftp://127.0.0.1/", [:]),
+            ("GE T", "http://127.0.0.1:1/", [:]),
             ("GET", "http://127.0.0.1:1/", ["A": "b\r\nC: d"]), ("GET", "http://127.0.0.1:1/", ["A b": "c"]),
         ] {
             do {

@@ -44,13 +44,19 @@ import Testing
         var limits = HTTPServer.Limits()
         limits.requestBody = 1000
         let fixture = try Fixture(limits: limits) { _ in .text("handled") }
-        let response = try fixture.client.request("POST", fixture.url("/"), body: [UInt8](repeating: 7, count: 1001))
+        let response = try fixture.client.request(
+            "POST",
+            fixture.url("/"),
+            body: [UInt8](repeating: 7, count: 1001)
+        )
         #expect(response.status == 413)
         #expect(response.body == Array("request body is longer than 1000 bytes\n".utf8))
         #expect(try fixture.client.request("POST", fixture.url("/"), body: [1]).status == 200)
 
         let chunked = try fixture.connect()
-        try chunked.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+        try chunked.send(
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        )
         try chunked.send("400\r\n" + String(repeating: "a", count: 1024) + "\r\n0\r\n\r\n")
         #expect(try chunked.receive().hasPrefix("HTTP/1.1 413 "))
 
@@ -59,7 +65,9 @@ import Testing
         #expect(try huge.receive(until: "bytes\n").hasPrefix("HTTP/1.1 413 "))
 
         let expecting = try fixture.connect()
-        try expecting.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
+        try expecting.send(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n"
+        )
         #expect(try expecting.receive(until: "bytes\n").hasPrefix("HTTP/1.1 413 "))
     }
 
@@ -92,12 +100,13 @@ import Testing
             return arrived.wait { $0 == 100 } ? .text(request.path) : .error(500, "not concurrent")
         }
         let right = Box(0)
-        let threads = (0..<100).map { number in
-            Thread("request-\(number)") {
-                let response = try? fixture.client.request("GET", fixture.url("/\(number)"))
-                if response?.body == Array("/\(number)".utf8) { right.change { $0 += 1 } }
+        let threads = (0..<100)
+            .map { number in
+                Thread("request-\(number)") {
+                    let response = try? fixture.client.request("GET", fixture.url("/\(number)"))
+                    if response?.body == Array("/\(number)".utf8) { right.change { $0 += 1 } }
+                }
             }
-        }
         for thread in threads { thread.join() }
         #expect(right.value == 100)
     }
