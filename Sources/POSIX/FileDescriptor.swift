@@ -192,3 +192,10 @@ public struct FileStatus: Sendable {
     /// Whether it is a regular file.
     public var isRegularFile: Bool { raw.st_mode & S_IFMT == S_IFREG }
 }
+
+extension FileDescriptor {
+    /// Reserves or releases space as fallocate(2) does.
+    public func allocate(mode: Int32, offset: Int64, length: Int64) throws(Errno) {
+        _ = try retrying { Int(cshims_fallocate(rawValue, mode, off_t(offset), off_t(length))) }
+    }
+}

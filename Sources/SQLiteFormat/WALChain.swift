@@ -86,7 +86,14 @@ public struct WALChain: Equatable, Sendable {
         header.storeBigEndian(checksum.second, at: 20)
     }
 
-    /// Adds what a frame's checksum covers: 8 bytes of the header, and the page.
+    /// Goes back, or on, to a frame of the same log whose checksum is known.
+    ///
+    /// - Parameter checksum: the running checksum in that frame's header, which the caller has verified.
+    public mutating func resume(at checksum: WALChecksum) {
+        self.checksum = checksum
+    }
+
+    /// Adds the first 8 bytes of a frame's header, and its page, to the checksum.
     private mutating func add(_ header: UnsafeRawBufferPointer, _ page: UnsafeRawBufferPointer) {
         checksum.update(UnsafeRawBufferPointer(rebasing: header[..<8]), bigEndianWords: bigEndian)
         checksum.update(page, bigEndianWords: bigEndian)

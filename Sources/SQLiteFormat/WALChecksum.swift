@@ -1,3 +1,5 @@
+import CChecksum
+
 /// The running checksum of a write-ahead log.
 ///
 /// Two 32-bit sums over pairs of words `a, b`: `first += a + second`, then `second += b + first`, both modulo
@@ -24,31 +26,20 @@ public struct WALChecksum: Hashable, Sendable {
     ///   - bigEndianWords: whether the words are big-endian.
     public mutating func update(_ bytes: UnsafeRawBufferPointer, bigEndianWords: Bool) {
         precondition(bytes.count % 8 == 0, "a WAL checksum is over pairs of 32-bit words")
-        guard let start = bytes.baseAddress else { return }
-        if bigEndianWords {
-            add(start, bytes.count) { UInt32(bigEndian: $0) }
-        } else {
-            add(start, bytes.count) { UInt32(littleEndian: $0) }
+        var sums = (first, second)
+        withUnsafeMutableBytes(of: &sums) { state in
+            cchecksum_wal_checksum(
+                state.assumingMemoryBound(to: UInt32.self).baseAddress,
+                bytes.assumingMemoryBound(to: UInt8.self).baseAddress,
+                bytes.count,
+                bigEndianWords ? 1 : 0
+            )
         }
+        (first, second) = sums
     }
 
     /// The order of bytes for which a word needs no change on this host.
     static var hostIsBigEndian: Bool {
         UInt32(bigEndian: 1) == 1
-    }
-
-    @inline(__always)
-    private mutating func add(_ start: UnsafeRawPointer, _ count: Int, word: (UInt32) -> UInt32) {
-        var sum1 = first
-        var sum2 = second
-        var next = start
-        let end = start + count
-        while next != end {
-            sum1 &+= word(next.loadUnaligned(as: UInt32.self)) &+ sum2
-            sum2 &+= word(next.loadUnaligned(fromByteOffset: 4, as: UInt32.self)) &+ sum1
-            next += 8
-        }
-        first = sum1
-        second = sum2
     }
 }

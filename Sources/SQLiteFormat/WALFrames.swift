@@ -53,7 +53,7 @@ public enum WALFrames {
     ///   - pageSize: the page size of the log.
     /// - Returns: 0 for a log without a whole frame.
     public static func count(fileSize: Int64, pageSize: PageSize) -> UInt32 {
-        let content = max(fileSize - Int64(WALHeader.size), 0)
+        let content = max(fileSize, Int64(WALHeader.size)) - Int64(WALHeader.size)
         return UInt32(clamping: content / Int64(frameSize(pageSize)))
     }
 }

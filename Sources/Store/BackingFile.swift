@@ -1,0 +1,48 @@
+import POSIX
+import Synchronization
+
+/// The four files of a database.
+public enum DatabaseFileKind: String, Sendable, CaseIterable {
+    /// The pages.
+    case database
+    /// The rollback journal.
+    case journal
+    /// The write-ahead log.
+    case wal
+    /// The wal-index.
+    case shm
+
+    /// What is appended to the database's name on the mount.
+    public var suffix: String {
+        self == .database ? "" : "-" + rawValue
+    }
+}
+
+/// An open file in the data directory that backs an inode of the mount.
+///
+/// It stays open while an inode refers to it, also after its name was removed. Reads and writes are thread-safe; which writes
+/// are allowed, and what they mean, is for the owner to say.
+public final class BackingFile: Sendable {
+    /// The open file.
+    public let descriptor: FileDescriptor
+
+    /// Takes over an open file.
+    public init(_ descriptor: consuming FileDescriptor) {
+        self.descriptor = descriptor
+    }
+
+    /// Opens or makes the file at `path`.
+    public static func open(_ path: String, _ flags: OpenFlags = [.readWrite, .create], mode: UInt32 = 0o644)
+        throws(Errno) -> BackingFile
+    {
+        BackingFile(try FileDescriptor.open(path, flags, mode: mode))
+    }
+
+    /// Size in bytes.
+    public func size() throws(Errno) -> Int64 { try descriptor.status().size }
+
+    /// Reads, and takes an error for the end of the file: for content that is checked by what it says.
+    func lenientRead(_ buffer: UnsafeMutableRawBufferPointer, _ offset: Int64) -> Int {
+        (try? descriptor.read(into: buffer, at: offset)) ?? 0
+    }
+}

@@ -1,0 +1,206 @@
+import Capture
+import POSIX
+import SQLiteFormat
+
+// What the mount asks for. Reads go to the backing file as they are; everything that changes a file passes through here,
+// because it is how commits are seen.
+extension Database {
+    /// The current file of a kind, or nil when its name does not exist.
+    public func file(_ kind: DatabaseFileKind) -> BackingFile? { locked { files[kind] } }
+
+    /// The file of a kind, made if its name does not exist.
+    ///
+    /// On a replica nobody but the daemon makes files: others get `EACCES`, which SQLite reports as "attempt to write a
+    /// readonly database".
+    public func create(_ kind: DatabaseFileKind, mode: UInt32, isOwn: Bool) throws(Errno) -> BackingFile {
+        try locked { () throws(Errno) in
+            if let file = files[kind] { return file }
+            guard context.options.isPrimary || isOwn else { throw .accessDenied }
+            let file = try BackingFile.open(path(kind), mode: mode | 0o600)
+            files[kind] = file
+            if kind == .journal { journal = JournalState() }
+            if kind == .wal { wal.end() }
+            return file
+        }
+    }
+
+    /// Whether a file may be opened for writing.
+    ///
+    /// On a replica the `-wal` may not, so that SQLite opens it read-only and refuses to begin a write transaction, instead
+    /// of failing in the middle of one.
+    public func checkOpen(_ kind: DatabaseFileKind, forWriting: Bool, isOwn: Bool) throws(Errno) {
+        guard forWriting, !isOwn, !context.options.isPrimary else { return }
+        if kind == .wal || kind == .journal { throw .accessDenied }
+    }
+
+    /// Writes to a file of the mount.
+    public func write(
+        _ kind: DatabaseFileKind,
+        _ file: BackingFile,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64,
+        isOwn: Bool
+    ) throws(Errno) {
+        if kind == .shm {
+            counters.shmWrites.increment()
+            return try file.descriptor.write(bytes, at: offset)
+        }
+        try locked { () throws(Errno) in
+            // A file without a name is seen by nobody but those who still have it open.
+            guard files[kind] === file else { return try file.descriptor.write(bytes, at: offset) }
+            try checkChange(isOwn: isOwn)
+            switch kind {
+            case .database:
+                counters.databaseWrites.increment()
+                try writeDatabase(file, bytes, at: offset)
+            case .journal:
+                counters.journalWrites.increment()
+                try writeJournal(file, bytes, at: offset)
+            case .wal:
+                counters.walWrites.increment()
+                if context.options.isPrimary {
+                    try writeWAL(file, bytes, at: offset)
+                } else {
+                    try writeReplicaWAL(file, bytes, at: offset)
+                }
+            case .shm:
+                break
+            }
+        }
+    }
+
+    /// Sets the size of a file of the mount.
+    public func truncate(_ kind: DatabaseFileKind, _ file: BackingFile, to size: Int64, isOwn: Bool) throws(Errno) {
+        if kind == .shm { return try file.descriptor.truncate(to: size) }
+        try locked { () throws(Errno) in
+            guard files[kind] === file else { return try file.descriptor.truncate(to: size) }
+            try checkChange(isOwn: isOwn)
+            switch kind {
+            case .database:
+                try truncateDatabase(file, to: size)
+            case .journal:
+                if size < 8 {
+                    try endJournal { () throws(Errno) in try file.descriptor.truncate(to: size) }
+                } else {
+                    try file.descriptor.truncate(to: size)
+                }
+            case .wal:
+                if context.options.isPrimary {
+                    try truncateWAL(file, to: size)
+                } else {
+                    preserveLogForSnapshots()
+                    replica.overlay.removeAll()
+                    try file.descriptor.truncate(to: size)
+                }
+            case .shm:
+                break
+            }
+        }
+    }
+
+    /// Reserves space as fallocate(2) does.
+    public func allocate(
+        _ kind: DatabaseFileKind,
+        _ file: BackingFile,
+        mode: Int32,
+        offset: Int64,
+        length: Int64,
+        isOwn: Bool
+    ) throws(Errno) {
+        try locked { () throws(Errno) in
+            try checkChange(isOwn: isOwn)
+            try file.descriptor.allocate(mode: mode, offset: offset, length: length)
+        }
+    }
+
+    /// Puts a file on disk.
+    public func synchronize(_ kind: DatabaseFileKind, _ file: BackingFile, dataOnly: Bool) throws(Errno) {
+        if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }
+        locked { wasSynced = true }
+    }
+
+    /// Removes the name of a file other than the database itself.
+    public func unlink(_ kind: DatabaseFileKind, isOwn: Bool) throws(Errno) {
+        precondition(kind != .database, "a database is dropped, not unlinked")
+        try locked { () throws(Errno) in
+            guard files[kind] != nil else { throw .noEntry }
+            try checkChange(isOwn: isOwn)
+            switch kind {
+            case .journal:
+                try endJournal { () throws(Errno) in try Files.unlink(path(.journal)) }
+            case .wal:
+                if let file = files.wal { try truncateWAL(file, to: 0, unlinking: true) }
+            default:
+                try Files.unlink(path(kind))
+            }
+            files[kind] = nil
+        }
+    }
+
+    /// Whether the file may change at all.
+    private func checkChange(isOwn: Bool) throws(Errno) {
+        if isClosing { throw .io }
+        if !context.options.isPrimary, !isOwn { throw .readOnlyFileSystem }
+    }
+
+    // MARK: - The database file
+
+    /// Invariant 1: what is written here is not committed yet. The page joins `dirty` and is compared with the table when
+    /// the journal ends, or, when no journal is in force, at the next quiet moment. In WAL mode it is a checkpoint, which
+    /// changes where a page lies but not its committed content.
+    private func writeDatabase(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        guard !bytes.isEmpty else { return }
+        let pageSize = pageSize(ofWrite: bytes, at: offset)
+        let first = UInt32(clamping: offset / Int64(pageSize.rawValue) + 1)
+        let last = UInt32(clamping: (offset + Int64(bytes.count) - 1) / Int64(pageSize.rawValue) + 1)
+        preservePagesForSnapshots(first ... last)
+        // Until the queue is empty a recovery would need the pages as they are (docs/ARCHITECTURE.md, "Recovery").
+        if context.options.isPrimary { try drainQueue() }
+        try file.descriptor.write(bytes, at: offset)
+        guard context.options.isPrimary else { return }
+        noteUnjournalled(first ... last)
+    }
+
+    private func truncateDatabase(_ file: BackingFile, to size: Int64) throws(Errno) {
+        let pageSize = table.pageSize ?? Self.defaultPageSize
+        let old = UInt32(clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue))
+        let new = UInt32(clamping: size / Int64(pageSize.rawValue))
+        if old > new { preservePagesForSnapshots(new + 1 ... old) }
+        try file.descriptor.truncate(to: size)
+        guard context.options.isPrimary, old > new else { return }
+        // Pages that are cut off and come back as holes have other content than the table says.
+        noteUnjournalled(new + 1 ... old)
+    }
+
+    /// Adds pages to those that must be compared, and asks for it when nothing else will end the transaction.
+    private func noteUnjournalled(_ pages: ClosedRange<UInt32>) {
+        dirty.insert(pages)
+        if journal.isActive { return }
+        if wal.header != nil, pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount }) { return }
+        requestReconcile()
+    }
+
+    static let defaultPageSize: PageSize = {
+        guard let size = PageSize(4096) else { preconditionFailure("4096 is a page size") }
+        return size
+    }()
+
+    /// Page size for the arithmetic of a write; the first write to a new database says it itself.
+    private func pageSize(ofWrite bytes: UnsafeRawBufferPointer, at offset: Int64) -> PageSize {
+        if offset == 0, bytes.count >= DatabaseHeader.size, let header = try? DatabaseHeader(bytes) { return header.pageSize }
+        if let size = table.pageSize { return size }
+        return currentPageSize() ?? Self.defaultPageSize
+    }
+
+    /// Page size that the file itself says.
+    func currentPageSize() -> PageSize? { databaseHeader()?.pageSize }
+
+    /// Header of the database file as it is now; nil when there is no sound one.
+    func databaseHeader() -> DatabaseHeader? {
+        guard let file = files.database else { return nil }
+        return withUnsafeTemporaryAllocation(byteCount: DatabaseHeader.size, alignment: 8) { buffer in
+            guard file.lenientRead(buffer, 0) == DatabaseHeader.size else { return nil }
+            return try? DatabaseHeader(UnsafeRawBufferPointer(buffer))
+        }
+    }
+}

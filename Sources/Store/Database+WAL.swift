@@ -1,0 +1,199 @@
+import Capture
+import LTX
+import POSIX
+import SQLiteFormat
+
+// Commits of a database in WAL mode. See `WALCapture` for how they are seen.
+extension Database {
+    /// Page data that queued commits may refer to, in bytes; beyond it writers wait for the log writer.
+    static let queueBound = 64 << 20
+
+    /// Writes to the log and captures what the write completes, before it is answered (invariant 2).
+    func writeWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        if wal.touchesHeader(at: offset) { return try writeWALHeader(file, bytes, at: offset) }
+        if let frame = wal.firstCommittedFrame(touchedAt: offset) {
+            // SQLite does not know a commit that we captured. Invariant 3, then take it back.
+            try drainQueue()
+            preserveLogForSnapshots()
+            withdrawCommits(from: frame, file)
+        }
+        try waitForRoom()
+        do throws(Errno) {
+            try file.descriptor.write(bytes, at: offset)
+        } catch {
+            // Some of it may have been written: whatever frames it touched are no longer valid.
+            wal.wrote(UnsafeRawBufferPointer(start: nil, count: 0), at: offset)
+            throw error
+        }
+        wal.wrote(bytes, at: offset)
+        while let commit = wal.nextCommit(after: (bytes, offset), read: file.lenientRead) {
+            try capture(commit, file)
+        }
+    }
+
+    /// A new header restarts the log: what it held must be in the log of transactions (invariants 3 and 4).
+    private func writeWALHeader(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        try leaveLog()
+        try file.descriptor.write(bytes, at: offset)
+        let frames = wal.frames
+        switch wal.headerWritten(read: file.lenientRead) {
+        case .restarted:
+            break
+        case .rewritten:
+            if !frames.isEmpty {
+                counters.withdrawn.increment()
+                markSuspect(frames)
+            }
+        }
+        walPages.removeAll()
+    }
+
+    /// Cuts or removes the log.
+    func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
+        if size < wal.capturedBytes {
+            try leaveLog(checkingAll: true)
+            walPages.removeAll()
+            wal.end()
+        }
+        if unlinking {
+            try Files.unlink(path(.wal))
+        } else {
+            try file.descriptor.truncate(to: size)
+            wal.truncated(to: size)
+            if size >= Int64(WALHeader.size) { _ = wal.headerWritten(read: file.lenientRead) }
+        }
+    }
+
+    /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its pages are in the
+    /// database file, as SQLite's checkpoint left them. Pages that are not are suspect: a commit that the writing program
+    /// did not live to publish, or a log that was removed by hand.
+    private func leaveLog(checkingAll: Bool = false) throws(Errno) {
+        guard wal.committedFrames > 0 else { return }
+        try drainQueue()
+        if wasSynced {
+            try log.synchronize()
+            wasSynced = false
+        }
+        preserveLogForSnapshots()
+        guard let pageSize = table.pageSize else { return }
+        let buffer = Buffer(count: pageSize.bytes)
+        let frames = checkingAll ? wal.frames[...] : wal.frames.suffix(from: max(0, wal.frames.count - lastCommitFrames))
+        for number in Set(frames) where number <= table.pageCount {
+            let page = PageNumber(number)
+            readDatabaseFile(page, pageSize, into: buffer.bytes)
+            if PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) != table[page] { markSuspect([number]) }
+        }
+    }
+
+    /// Takes back what SQLite is about to overwrite.
+    private func withdrawCommits(from frame: UInt32, _ file: BackingFile) {
+        let pages = wal.withdraw(from: frame, read: file.lenientRead)
+        counters.withdrawn.increment()
+        context.logger.info(
+            "database \"\(name)\": SQLite took back a transaction that was captured (its writer died before it was "
+                + "published); \(pages.count) pages will be compared"
+        )
+        markSuspect(pages)
+    }
+
+    private func markSuspect(_ pages: some Sequence<UInt32>) {
+        for page in pages { suspect.insert(PageNumber(page)) }
+        requestReconcile()
+    }
+
+    // MARK: - Commits
+
+    /// A commit moves table, position and queue in one step (invariants 1 and 2).
+    private func capture(_ commit: WALCapture.Commit, _ file: BackingFile) throws(Errno) {
+        guard let header = wal.header else { return }
+        for page in commit.pages { walPages.insert(page.number) }
+        lastCommitFrames = Int(commit.lastFrame - commit.firstFrame + 1)
+        guard suspect.isEmpty, !isTableUnknown, table.pageSize == header.pageSize, isGapless(commit) else {
+            return try captureSuspect(commit, header.pageSize)
+        }
+        let before = position
+        for page in commit.pages { table.set(page.number, page.checksum) }
+        table.resize(to: commit.pageCount)
+        guard let txid = position.txid.next else { return fail("there are no more transaction IDs") }
+        position = Position(txid: txid, postApply: table.databaseChecksum)
+        timestamp = WallClock.milliseconds
+        if commit.pages.first?.number == .first { noteVersionBytes(frame: commit.pages[0].frame, header.pageSize, file) }
+        counters.commits.increment()
+        let wasIdle = queue.isEmpty
+        queue.append(
+            QueuedCommit(
+                pages: commit.pages,
+                pageCount: commit.pageCount,
+                pageSize: header.pageSize,
+                before: before,
+                after: position,
+                timestamp: timestamp,
+                firstFrame: commit.firstFrame,
+                lastFrame: commit.lastFrame,
+                salt1: header.salt1,
+                salt2: header.salt2
+            )
+        )
+        queuedPages += commit.pages.count
+        if wasIdle { wakeLogWriter() }
+    }
+
+    /// Whether every page that the commit adds to the database is in it; SQLite leaves out pages that were allocated and
+    /// freed again.
+    private func isGapless(_ commit: WALCapture.Commit) -> Bool {
+        let old = table.pageCount
+        guard commit.pageCount > old else { return true }
+        guard let lockPage = table.pageSize?.lockPage.rawValue else { return false }
+        var added = Int(commit.pageCount - old)
+        if lockPage > old, lockPage <= commit.pageCount { added -= 1 }
+        var present = 0
+        for page in commit.pages.reversed() {
+            if page.number.rawValue <= old { break }
+            present += 1
+        }
+        return present == added
+    }
+
+    /// A commit while pages are suspect: they are compared and go into the same transaction.
+    private func captureSuspect(_ commit: WALCapture.Commit, _ pageSize: PageSize) throws(Errno) {
+        try drainQueue()
+        var candidates = suspect
+        for page in commit.pages { candidates.insert(page.number) }
+        do throws(StoreError) {
+            try emitLogical(candidates, pageSize: pageSize, pageCount: commit.pageCount)
+        } catch {
+            // The commit itself stands: SQLite's log holds it. It is emitted as soon as the reason is gone.
+            suspect.formUnion(candidates)
+            requestReconcile()
+            context.logger.warning("database \"\(name)\": a transaction waits to be stored: \(error)")
+        }
+    }
+
+    private func noteVersionBytes(frame: UInt32, _ pageSize: PageSize, _ file: BackingFile) {
+        let offset = WALFrames.pageOffset(ofFrame: frame, pageSize: pageSize) + Int64(DatabaseHeader.writeVersionOffset)
+        withUnsafeTemporaryAllocation(byteCount: 2, alignment: 1) { bytes in
+            if file.lenientRead(bytes, offset) == 2 { versionBytes = (bytes[0], bytes[1]) }
+        }
+    }
+
+    // MARK: - Waiting for the log writer
+
+    /// Waits until no queued commit refers to the log; throws when they cannot be stored.
+    func drainQueue() throws(Errno) {
+        while !queue.isEmpty {
+            if let logFailure { throw logFailure.errno }
+            if isClosing { throw .io }
+            monitor.wait()
+        }
+    }
+
+    /// Waits while the queue is over its bound; throws when it cannot shrink.
+    private func waitForRoom() throws(Errno) {
+        guard let pageSize = table.pageSize else { return }
+        while queuedPages * pageSize.bytes > Self.queueBound {
+            if let logFailure { throw logFailure.errno }
+            if isClosing { throw .io }
+            monitor.wait()
+        }
+    }
+}

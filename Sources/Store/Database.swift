@@ -1,0 +1,197 @@
+import Capture
+import LTX
+import Logging
+import POSIX
+import SQLiteFormat
+
+/// A replicated database: its files, its position, its transaction log.
+///
+/// The mount hands it every write, truncation and removal; that is how it knows what SQLite commits. Thread-safe.
+///
+/// What it does is spread over extensions, one for each matter: `+Files` (what the mount asks for), `+WAL` and `+Journal`
+/// (commit points), `+Reconcile`, `+LogWriter`, `+Recovery` (opening), `+Snapshot`, `+Replica`.
+public final class Database: @unchecked Sendable {
+    // SAFETY: every `var` is read and written only while `monitor` is held, except those marked otherwise.
+
+    /// Its name on the mount.
+    public let name: DatabaseName
+    /// Its LTX files.
+    public let log: TransactionLog
+
+    /// The folder `DATA/dbs/NAME`.
+    let directory: String
+    let context: StoreContext
+    let counters: StoreMetrics.PerDatabase
+    /// The one lock of a database, and what its waiters wait on.
+    let monitor = Guarded<Void>(())
+
+    // MARK: Guarded by `monitor`
+
+    /// Current files; nil where a name does not exist. A file that lost its name lives on in the inode that uses it.
+    var files = DatabaseFiles()
+    /// Checksums of the committed pages (invariant 1). On a replica, of the primary's bytes.
+    var table = PageChecksumTable()
+    /// Last committed transaction; on the primary it may still be in the queue.
+    var position = Position.zero
+    /// Time of the last transaction, milliseconds since 1970.
+    var timestamp: Int64 = 0
+    /// Bytes 18 and 19 of page 1 as the primary has them.
+    var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
+    /// Whether the mount shows it.
+    var isShown = false
+    /// Why it cannot be written or replicated; nil when all is well.
+    var fault: String?
+    var isClosing = false
+
+    /// Capture (primary).
+    let wal = WALCapture()
+    /// Frames of the last captured commit: the only one that SQLite may not know.
+    var lastCommitFrames = 0
+    /// Pages that have a committed frame in the log.
+    var walPages = PageSet()
+    var journal = JournalState()
+    /// Pages written to the database file and not compared with the table since.
+    var dirty = PageSet()
+    /// Whether the application synced since the last commit: then LTX files are synced too.
+    var wasSynced = false
+    /// Pages whose committed content may differ from the table.
+    var suspect = PageSet()
+    /// The table is unknown: an unclean stop left a hot journal.
+    var isTableUnknown = false
+    /// A transaction was published under the lock and observers do not know yet.
+    var published = false
+    /// There is something to compare at the next quiet moment.
+    var needsReconcile = false
+
+    /// Commits that wait for the log writer, oldest first. They refer to frames of the log (invariant 3).
+    var queue: [QueuedCommit] = []
+    var queuedPages = 0
+    /// Commits of `queue` that the log writer is storing now.
+    var storing = 0
+    /// Why the log writer cannot store them, as long as it cannot.
+    var logFailure: StoreError?
+    var logWriter: Thread?
+
+    var snapshots: [DatabaseSnapshot] = []
+
+    /// Replica only.
+    var replica = ReplicaState()
+
+    init(name: DatabaseName, context: StoreContext) throws(StoreError) {
+        self.name = name
+        self.context = context
+        directory = context.options.dataDirectory + "/dbs/" + name.text
+        counters = context.metrics.counters(of: name)
+        do throws(FileError) {
+            log = try TransactionLog(directory: directory + "/ltx")
+        } catch {
+            throw .file(error)
+        }
+    }
+
+    /// Path of one of its files in the data directory.
+    func path(_ kind: DatabaseFileKind) -> String { directory + "/" + kind.rawValue }
+
+    func locked<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+        // The results are values; the guard's `sending` is for state that would leave the lock.
+        nonisolated(unsafe) var result: Result?
+        try monitor.withLock { _ throws(Failure) in result = try body() }
+        guard let result else { preconditionFailure("the body ran") }
+        return result
+    }
+
+    // MARK: - What others may know
+
+    /// A consistent view of what is known about the database.
+    public struct Summary: Sendable {
+        /// Last committed transaction.
+        public var position: Position
+        /// Pages.
+        public var pageCount: UInt32
+        /// Size of a page in bytes; 0 without pages.
+        public var pageSize: UInt32
+        /// Journal mode as the primary's file header says: `rollback`, `wal`, `wal2`.
+        public var journalMode: String
+        /// Time of the last transaction, milliseconds since 1970; 0 when none is known.
+        public var timestamp: Int64
+        /// Whether the mount shows it.
+        public var isShown: Bool
+        /// Why it cannot be written or replicated.
+        public var fault: String?
+        /// Bytes in the write-ahead log.
+        public var walBytes: Int64
+    }
+
+    /// What is known about the database now.
+    public var summary: Summary {
+        locked {
+            let mode = JournalMode(readVersion: versionBytes.read) ?? .rollback
+            return Summary(
+                position: position,
+                pageCount: table.pageCount,
+                pageSize: table.pageSize?.rawValue ?? 0,
+                journalMode: mode == .rollback ? "rollback" : mode == .wal ? "wal" : "wal2",
+                timestamp: timestamp,
+                isShown: isShown,
+                fault: fault,
+                walBytes: context.options.isPrimary ? wal.capturedBytes : replica.walBytes
+            )
+        }
+    }
+
+    /// Position of the last transaction that is in the log, and so can be sent.
+    public var storedPosition: Position {
+        locked { storing == 0 && queue.isEmpty ? position : queue.first?.before ?? position }
+    }
+
+    // MARK: - Faults
+
+    /// Contains a fault to this database: says so, once, and stops what it touches.
+    func fail(_ reason: String) {
+        guard fault != reason else { return }
+        fault = reason
+        counters.faults.increment()
+        context.logger.error("database \"\(name)\": \(reason)")
+    }
+}
+
+/// The open files of a database by kind.
+struct DatabaseFiles {
+    var database: BackingFile?
+    var journal: BackingFile?
+    var wal: BackingFile?
+    var shm: BackingFile?
+
+    subscript(kind: DatabaseFileKind) -> BackingFile? {
+        get {
+            switch kind {
+            case .database: database
+            case .journal: journal
+            case .wal: wal
+            case .shm: shm
+            }
+        }
+        set {
+            switch kind {
+            case .database: database = newValue
+            case .journal: journal = newValue
+            case .wal: wal = newValue
+            case .shm: shm = newValue
+            }
+        }
+    }
+}
+
+/// A captured WAL commit that is not in the log yet: references to frames, no page data.
+struct QueuedCommit {
+    var pages: [WALCapture.Page]
+    var pageCount: UInt32
+    var pageSize: PageSize
+    var before: Position
+    var after: Position
+    var timestamp: Int64
+    var firstFrame: UInt32
+    var lastFrame: UInt32
+    var salt1: UInt32
+    var salt2: UInt32
+}

@@ -1,0 +1,115 @@
+import LTX
+import Logging
+import Metrics
+import POSIX
+import Synchronization
+
+/// What a node's store is set up with.
+public struct StoreOptions: Sendable {
+    /// The data directory.
+    public var dataDirectory: String
+    /// Whether this node writes (primary) or applies (replica). Does not change while the store is open.
+    public var isPrimary: Bool
+    /// LZ4 in LTX files.
+    public var compress: Bool
+    /// LTX files older than this are removed; zero or less keeps them all.
+    public var retention: Duration
+    /// Written into LTX files; anew for each process, so that a node knows its own transactions.
+    public var nodeID: UInt64
+
+    /// Options with their values.
+    public init(
+        dataDirectory: String,
+        isPrimary: Bool,
+        compress: Bool = true,
+        retention: Duration = .seconds(600),
+        nodeID: UInt64 = .random(in: 1 ... .max)
+    ) {
+        self.dataDirectory = dataDirectory
+        self.isPrimary = isPrimary
+        self.compress = compress
+        self.retention = retention
+        self.nodeID = nodeID
+    }
+}
+
+/// Who is told about changes. Called on the thread that made the change, with no lock of the database held.
+public protocol StoreObserver: AnyObject, Sendable {
+    /// A database has new transactions in its log, or a new position.
+    func transactionsAppeared(in database: Database)
+    /// A database became visible on the mount, or went.
+    func visibilityChanged(of database: Database)
+}
+
+/// What all databases of a store share.
+final class StoreContext: Sendable {
+    let options: StoreOptions
+    let logger: Logger
+    let metrics: StoreMetrics
+    let encoders = EncoderPool()
+    let ownThreads = OwnThreads()
+    private let observers = Mutex<[any StoreObserver]>([])
+    private let mountRoot = Mutex<Int32?>(nil)
+
+    init(options: StoreOptions, logger: Logger, registry: MetricsRegistry) {
+        self.options = options
+        self.logger = logger
+        metrics = StoreMetrics(registry)
+    }
+
+    /// Descriptor of the mount's root folder for `openat`; nil while there is no mount.
+    var mount: Int32? {
+        get { mountRoot.withLock { $0 } }
+        set { mountRoot.withLock { $0 = newValue } }
+    }
+
+    func add(_ observer: any StoreObserver) { observers.withLock { $0.append(observer) } }
+
+    func transactionsAppeared(in database: Database) {
+        for observer in observers.withLock({ $0 }) { observer.transactionsAppeared(in: database) }
+    }
+
+    func visibilityChanged(of database: Database) {
+        for observer in observers.withLock({ $0 }) { observer.visibilityChanged(of: database) }
+    }
+}
+
+/// Counters of the store, under LiteFS's names where it has them.
+final class StoreMetrics: Sendable {
+    private let registry: MetricsRegistry
+
+    init(_ registry: MetricsRegistry) {
+        self.registry = registry
+    }
+
+    /// The counters of one database.
+    struct PerDatabase: Sendable {
+        let databaseWrites: Counter
+        let journalWrites: Counter
+        let walWrites: Counter
+        let shmWrites: Counter
+        let commits: Counter
+        let reconciled: Counter
+        let withdrawn: Counter
+        let reaped: Counter
+        let faults: Counter
+    }
+
+    func counters(of name: DatabaseName) -> PerDatabase {
+        let labels: MetricLabels = ["db": name.text]
+        func counter(_ name: String, _ help: String) -> Counter {
+            registry.counter("litefs_db_" + name, help: help, labels: labels)
+        }
+        return PerDatabase(
+            databaseWrites: counter("database_write_count", "Writes to the database file."),
+            journalWrites: counter("journal_write_count", "Writes to the rollback journal."),
+            walWrites: counter("wal_write_count", "Writes to the write-ahead log."),
+            shmWrites: counter("shm_write_count", "Writes to the wal-index."),
+            commits: counter("commit_count", "Committed transactions."),
+            reconciled: counter("reconcile_count", "Transactions found by comparing pages with their checksums."),
+            withdrawn: counter("withdrawn_count", "Commits that SQLite took back after they were captured."),
+            reaped: counter("ltx_reap_count", "LTX files removed by retention."),
+            faults: counter("fault_count", "Faults that stopped a database from being written or replicated.")
+        )
+    }
+}

@@ -1,0 +1,179 @@
+import LTX
+import POSIX
+import SQLiteFormat
+import Synchronization
+
+/// One LTX file of a database.
+public struct LTXFile: Sendable {
+    /// First and last transaction in it, and so its name.
+    public let name: LTXFileName
+    /// Bytes on disk.
+    public let byteCount: Int
+    /// Checksum of the database before; nil where the file was not read yet.
+    public let preApply: Checksum?
+    /// Checksum of the database after; nil where the file was not read yet.
+    public let postApply: Checksum?
+    /// Age, for retention: milliseconds since 1970.
+    public let storedMilliseconds: Int64
+    /// The whole content, as long as it is recent and small.
+    public internal(set) var content: SharedBytes?
+}
+
+/// Immutable bytes that several streams send at once.
+public final class SharedBytes: Sendable {
+    /// The bytes.
+    public let bytes: [UInt8]
+
+    /// Shares `bytes`.
+    public init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+}
+
+/// The LTX files of one database, oldest first, with the newest ones in memory.
+///
+/// Invariant: every file in the list has its final name on disk; its content is complete unless power failed before it was
+/// synced, which `Database` finds out when it opens. Thread-safe; a leaf in the order of locks.
+public final class TransactionLog: Sendable {
+    /// Content kept in memory for streams, per database, in bytes.
+    public static let memoryBound = 4 << 20
+
+    /// The folder `DATA/dbs/NAME/ltx`.
+    public let directory: String
+
+    private struct State {
+        var files: [LTXFile] = []
+        var contentBytes = 0
+        /// Index of the oldest file that still has its content in memory.
+        var firstContent = 0
+        /// Files before this index are known to be on disk.
+        var unsynced = false
+    }
+    private let state = Mutex(State())
+
+    /// A log in a folder, which is made if missing. Reads the names of its files.
+    public init(directory: String) throws(FileError) {
+        self.directory = directory
+        var files: [LTXFile] = []
+        do throws(Errno) {
+            try Files.makeDirectories(directory)
+            for entry in try Files.list(directory) where !entry.isDirectory {
+                let path = directory + "/" + entry.name
+                if entry.name.hasSuffix(".tmp") {
+                    try Files.unlink(path, ifExists: true)
+                    continue
+                }
+                guard let name = LTXFileName(entry.name) else { continue }
+                let status = try Files.status(path)
+                files.append(
+                    LTXFile(
+                        name: name,
+                        byteCount: Int(status.size),
+                        preApply: nil,
+                        postApply: nil,
+                        storedMilliseconds: status.modifiedNanoseconds / 1_000_000,
+                        content: nil
+                    )
+                )
+            }
+        } catch {
+            throw FileError("read the transaction log in", directory, error)
+        }
+        files.sort { ($0.name.maxTXID, $0.name.minTXID) < ($1.name.maxTXID, $1.name.minTXID) }
+        state.withLock { [files] state in
+            state.files = files
+            state.firstContent = files.count
+        }
+    }
+
+    /// Path of a file of this log.
+    public func path(of name: LTXFileName) -> String { directory + "/" + name.description }
+
+    /// All files, oldest first.
+    public var files: [LTXFile] { state.withLock { $0.files } }
+
+    /// The newest file.
+    public var newest: LTXFile? { state.withLock { $0.files.last } }
+
+    /// Number and bytes of all files.
+    public var usage: (files: Int, bytes: Int) {
+        state.withLock { state in (state.files.count, state.files.reduce(0) { $0 + $1.byteCount }) }
+    }
+
+    /// Adds a file that just got its final name, not yet synced.
+    func append(_ file: LTXFile, synced: Bool) {
+        state.withLock { state in
+            state.files.append(file)
+            if !synced { state.unsynced = true }
+            state.contentBytes += file.content?.bytes.count ?? 0
+            while state.contentBytes > Self.memoryBound, state.firstContent < state.files.count {
+                state.contentBytes -= state.files[state.firstContent].content?.bytes.count ?? 0
+                state.files[state.firstContent].content = nil
+                state.firstContent += 1
+            }
+        }
+    }
+
+    /// Removes the file, from the list and from disk.
+    func remove(_ name: LTXFileName) throws(Errno) {
+        try Files.unlink(path(of: name), ifExists: true)
+        forget(name)
+    }
+
+    private func forget(_ name: LTXFileName) {
+        state.withLock { state in
+            guard let index = state.files.firstIndex(where: { $0.name == name }) else { return }
+            state.contentBytes -= state.files[index].content?.bytes.count ?? 0
+            state.files.remove(at: index)
+            if index < state.firstContent { state.firstContent -= 1 }
+        }
+    }
+
+    /// Removes all files: their database was replaced by a snapshot.
+    func removeAll(except kept: LTXFileName) throws(Errno) {
+        for file in files where file.name != kept { try remove(file.name) }
+    }
+
+    /// Puts every file on disk, names included. One call for all of them, because a batch of commits makes many small files.
+    func synchronize() throws(Errno) {
+        let needed = state.withLock { state in
+            defer { state.unsynced = false }
+            return state.unsynced
+        }
+        guard needed else { return }
+        do throws(Errno) {
+            try FileDescriptor.open(directory, [.directory]).synchronizeFileSystem()
+        } catch {
+            state.withLock { $0.unsynced = true }
+            throw error
+        }
+    }
+
+    /// The file that continues from `txid`: it begins right after it or, where no such file exists, covers it. nil when
+    /// the log does not reach back so far, or ends there.
+    public func file(after txid: TXID) -> LTXFile? {
+        state.withLock { state in
+            // Files are in the order of their last transaction; the first one that ends behind `txid` is the only candidate.
+            var low = 0
+            var high = state.files.count
+            while low < high {
+                let middle = (low + high) / 2
+                if state.files[middle].name.maxTXID <= txid { low = middle + 1 } else { high = middle }
+            }
+            guard low < state.files.count else { return nil }
+            let file = state.files[low]
+            return file.name.minTXID.rawValue <= txid.rawValue + 1 ? file : nil
+        }
+    }
+
+    /// Removes files that are older than `cutoff` (milliseconds since 1970), but never the newest one.
+    ///
+    /// - Returns: how many were removed.
+    func enforceRetention(olderThan cutoff: Int64) throws(Errno) -> Int {
+        let old = state.withLock { state in
+            state.files.dropLast().filter { $0.storedMilliseconds < cutoff }.map(\.name)
+        }
+        for name in old { try remove(name) }
+        return old.count
+    }
+}

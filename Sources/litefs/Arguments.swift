@@ -1,0 +1,123 @@
+/// What the command line asks for.
+enum ParsedCommand: Equatable {
+    /// Run the daemon.
+    case mount(MountArguments)
+
+    /// Print the version on standard output.
+    case version
+
+    /// Print `Usage.program` on standard output and exit with 2.
+    case usage
+
+    /// Print `Usage.mount` on standard output and exit with 2.
+    case mountHelp
+
+    /// Print `ERROR: ` and the message on standard error, the hint below it, and exit with the code.
+    case failure(ArgumentFailure)
+}
+
+/// Why a command line cannot be obeyed.
+struct ArgumentFailure: Error, Equatable {
+    /// What is wrong, in LiteFS's words where it has any.
+    var message: String
+
+    /// What to do instead; empty for nothing.
+    var hint = ""
+
+    /// The exit code: 1 for a command that cannot run, 2 for flags that cannot be read.
+    var exitCode: Int32
+}
+
+/// The flags of `litefs mount`.
+struct MountArguments: Equatable {
+    /// `-config`: the configuration file; empty to search for it.
+    var configPath = ""
+
+    /// The opposite of `-no-expand-env`: whether environment variables in the file are replaced.
+    var expandsEnvironment = true
+
+    /// `-skip-unmount`: whether a mount that an earlier run left behind stays.
+    var skipsUnmount = false
+
+    /// `-fuse.debug`: turns `fuse.debug` on.
+    var fuseDebug = false
+
+    /// `-debug`: turns `log.debug` on.
+    var debug = false
+
+    /// `-tracing`: whether the trace log goes to standard output.
+    var tracing = false
+
+    /// What follows `--` and replaces `exec`; nil without `--`.
+    var exec: [String]?
+
+    /// The command line that replaces `exec`: the words joined by blanks and split again like any `exec`, as in LiteFS.
+    var execCommand: String? { exec?.joined(separator: " ") }
+}
+
+/// Reads the command line.
+enum Arguments {
+    /// Reads the arguments without the program's name.
+    static func parse(_ arguments: [String]) -> ParsedCommand {
+        guard let command = arguments.first, !command.isEmpty else { return .usage }
+        let rest = Array(arguments.dropFirst())
+        switch command {
+        case "mount": return parseMount(rest)
+        case "version": return .version
+        case "help": return .usage
+        case "import", "export", "run":
+            return .failure(
+                ArgumentFailure(
+                    message: "litefs \(command): not built yet",
+                    hint: "the commands that work are mount, version and help",
+                    exitCode: 1
+                )
+            )
+        case _ where command.hasPrefix("-"): return .usage
+        default: return .failure(ArgumentFailure(message: "litefs \(command): unknown command", exitCode: 1))
+        }
+    }
+
+    private static func parseMount(_ arguments: [String]) -> ParsedCommand {
+        let separator = arguments.firstIndex(of: "--")
+        var result = MountArguments()
+        if let separator {
+            let words = Array(arguments[(separator + 1)...])
+            guard words.contains(where: { !$0.isEmpty }) else {
+                return failure(
+                    "no command after '--'",
+                    hint: "write the program to run after it, or leave it out"
+                )
+            }
+            result.exec = words
+        }
+        do {
+            var flags = FlagReader(arguments[..<(separator ?? arguments.endIndex)])
+            while let flag = try flags.next() {
+                switch flag.name {
+                case "config": result.configPath = try flags.value(of: flag)
+                case "no-expand-env": result.expandsEnvironment = try !flag.bool()
+                case "skip-unmount": result.skipsUnmount = try flag.bool()
+                case "fuse.debug": result.fuseDebug = try flag.bool()
+                case "debug": result.debug = try flag.bool()
+                case "tracing": result.tracing = try flag.bool()
+                case "h", "help": return .mountHelp
+                default: return failure("flag provided but not defined: -\(flag.name)")
+                }
+            }
+            guard flags.rest.isEmpty else {
+                return failure("too many arguments, specify a '--' to specify an exec command")
+            }
+            return .mount(result)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static func failure(
+        _ message: String,
+        hint: String = FlagReader.hint
+    ) -> ParsedCommand {
+        .failure(ArgumentFailure(message: message, hint: hint, exitCode: 2))
+    }
+}
