@@ -76,11 +76,15 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Lease", "POSIX", "JSON",
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease",
-                "HTTPAPI",
-                "POSIX", "LTX",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Lease", "POSIX", "JSON", "LTX",
             ]
+        ),
+        // A node without a file system, by which DaemonTests watch a supervisor from outside.
+        .executableTarget(
+            name: "SupervisedNode",
+            dependencies: ["Daemon", "Config", "Logging", "POSIX"],
+            path: "Tests/SupervisedNode",
+            swiftSettings: strict
         ),
         .executableTarget(
             name: "litefs",
@@ -97,6 +101,8 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
+        tests("LeaseTests", ["Lease"]),
+        tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
         tests("LiteFSTests", ["litefs"]),
     ]
 )

@@ -15,7 +15,7 @@ struct PrimaryCheck: Equatable, Sendable {
         /// Reads an answer of `/info`.
         init(nodeID: String?, body: [UInt8]) {
             self.nodeID = nodeID
-            isPrimary = (try? JSONParser.parse(body, limit: 64 << 10))?["isPrimary"]?.boolean
+            isPrimary = (try? JSONValue.parse(body, limit: 64 << 10))?["isPrimary"]?.boolean
         }
     }
 
