@@ -102,7 +102,10 @@ let package = Package(
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests("LeaseTests", ["Lease"]),
-        tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Logging", "POSIX"]),
+        tests(
+            "DaemonTests",
+            ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Logging", "POSIX"]
+        ),
         tests("LiteFSTests", ["litefs"]),
     ]
 )

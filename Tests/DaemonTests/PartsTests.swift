@@ -49,7 +49,10 @@ import Testing
     @Test func aStepThatFailsIsNamedAndNotStopped() throws {
         let parts = Parts(stopRequest: try StopRequest())
         let error = #expect(throws: StartError.self) {
-            try parts.start("open store", undoing: "close store") { throw Trouble() } stop: { (_: Int) in }
+            try parts.start("open store", undoing: "close store") {
+                throw Trouble()
+            } stop: { (_: Int) in
+            }
         }
         #expect(error?.description == "cannot open store: no luck")
         #expect(parts.stopAll().isEmpty)

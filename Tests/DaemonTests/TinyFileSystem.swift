@@ -20,7 +20,11 @@ final class TinyFileSystem: FileSystem {
     }
     func attributes(of inode: InodeNumber) throws(Errno) -> Attributes { entry(inode).attributes }
     func open(_ inode: InodeNumber, flags: OpenFlags, caller: Caller) throws(Errno) -> CachePolicy { .keep }
-    func read(_ inode: InodeNumber, into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
+    func read(
+        _ inode: InodeNumber,
+        into buffer: UnsafeMutableRawBufferPointer,
+        at offset: Int64
+    ) throws(Errno) -> Int {
         0
     }
     func list(_ inode: InodeNumber) throws(Errno) -> [ListedName] {
@@ -59,7 +63,9 @@ final class TinyFileSystem: FileSystem {
     func allocate(_ inode: InodeNumber, mode: Int32, offset: Int64, length: Int64) throws(Errno) {
         throw .readOnlyFileSystem
     }
-    func unlink(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) { throw .readOnlyFileSystem }
+    func unlink(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
+        throw .readOnlyFileSystem
+    }
     func makeDirectory(_ name: String, in parent: InodeNumber, mode: UInt32) throws(Errno) -> Entry {
         throw .readOnlyFileSystem
     }

@@ -18,7 +18,9 @@ import Testing
         let mounts = parse(recorded)
         #expect(mounts.map(\.id) == [22, 23, 41, 42, 43, 44])
         #expect(mounts[0] == MountPoint(id: 22, path: "/", fileSystemType: "ext4", source: "/dev/root"))
-        #expect(mounts[2] == MountPoint(id: 41, path: "/litefs", fileSystemType: "fuse.litefs", source: "litefs"))
+        #expect(
+            mounts[2] == MountPoint(id: 41, path: "/litefs", fileSystemType: "fuse.litefs", source: "litefs")
+        )
         #expect(mounts.map(\.path).filter { $0 == "/litefs" }.count == 2)
     }
 
@@ -37,7 +39,9 @@ import Testing
         #expect(parse(line).isEmpty)
     }
 
-    @Test(arguments: [("\\04", "\\04"), ("\\", "\\"), ("\\089", "\\089"), ("a\\040", "a "), ("\\xyz", "\\xyz")])
+    @Test(arguments: [
+        ("\\04", "\\04"), ("\\", "\\"), ("\\089", "\\089"), ("a\\040", "a "), ("\\xyz", "\\xyz"),
+    ])
     func anEscapeThatIsNoneStandsForItself(written: String, path: String) {
         #expect(parse("1 1 0:1 / \(written) rw - tmpfs none rw").map(\.path) == [path])
     }
