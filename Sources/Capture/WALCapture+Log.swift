@@ -31,6 +31,7 @@ extension WALCapture {
         header = nil
         frames.removeAll(keepingCapacity: frames.count <= 8192)
         framesBeforeLastCommit = 0
+        isLastCommitUnsealed = false
         committedChain = nil
         lastCommitFrame = nil
         forgetPending()
@@ -51,7 +52,9 @@ extension WALCapture {
 
     /// Takes back the commits from the one that holds `frame` on, because SQLite is about to write over it.
     ///
-    /// - Parameter frame: a committed frame; for others nothing is taken back.
+    /// - Parameters:
+    ///   - frame: a committed frame; for others nothing is taken back.
+    ///   - read: reads the log, before that write.
     /// - Returns: the pages that they changed, in the order of frames.
     public func withdraw(from frame: UInt32, read: Read) -> [UInt32] {
         guard header != nil, frame > 0, frame <= committedFrames else { return [] }
@@ -62,6 +65,7 @@ extension WALCapture {
         let pages = Array(frames[Int(end)...])
         frames.removeLast(frames.count - Int(end))
         framesBeforeLastCommit = min(framesBeforeLastCommit, Int(end))
+        isLastCommitUnsealed = false
         forgetPending()
         return pages
     }
@@ -70,7 +74,11 @@ extension WALCapture {
     ///
     /// Then ask for `nextCommit` until there is none.
     ///
-    /// - Parameter frame: a frame of `content` that commits, or 0. Of a frame beyond the content, the content counts.
+    /// - Parameters:
+    ///   - content: what the log holds.
+    ///   - frame: a frame of `content` that commits, or 0; if it lies beyond, all of `content` counts as captured.
+    ///   - fileSize: size of the log in bytes.
+    ///   - read: reads the log.
     public func resume(_ content: WALContent, capturedThrough frame: UInt32, fileSize: Int64, read: Read) {
         end()
         guard let header = content.header else { return }
@@ -97,14 +105,24 @@ extension WALCapture {
         guard let bytes = readFrame(at: offset, header.pageSize, read), let fields = try? WALFrameHeader(bytes.header),
             fields.isCommit
         else { return false }
-        var chain = WALChain(startOf: header)
-        chain.resume(at: fields.checksum)
-        committedChain = chain
         lastCommitFrame = CommitFrame(
             page: fields.page,
             checksum: PageChecksum.compute(fields.page, bytes.page),
             pageCount: fields.commitSize
         )
+        // The chain goes on from the last sealed frame.
+        var chain = WALChain(startOf: header)
+        var sealed = fields
+        var number = frame
+        while sealed.isUnsealed, number > 1 {
+            number -= 1
+            let offset = WALFrames.offset(ofFrame: number, pageSize: header.pageSize)
+            guard let bytes = readFrame(at: offset, header.pageSize, read), let fields = try? WALFrameHeader(bytes.header)
+            else { break }
+            sealed = fields
+        }
+        if !sealed.isUnsealed { chain.resume(at: sealed.checksum) }
+        committedChain = chain
         return true
     }
 

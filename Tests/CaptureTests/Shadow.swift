@@ -15,6 +15,10 @@ final class Shadow {
         UnsafeMutableRawBufferPointer(rebasing: memory[Int(offset)..<Int(offset) + new.count]).copyMemory(from: new)
     }
 
+    func write(_ new: [UInt8], at offset: Int64) {
+        new.withUnsafeBytes { write($0, at: offset) }
+    }
+
     func truncate(to size: Int64) {
         if memory.count < Int(size) {
             let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(size) * 2, alignment: 8)

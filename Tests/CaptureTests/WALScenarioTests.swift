@@ -69,7 +69,7 @@ struct WALScenarioTests {
             try connection.run("SAVEPOINT s; UPDATE t SET c = -1 WHERE a < 6; ROLLBACK TO s; COMMIT; PRAGMA cache_size=4")
             try primary.verify("round \(round)")
         }
-        #expect(primary.follower.seen[.sameBytesAgain, default: 0] > 0)
+        #expect(primary.follower.seen[.rewrittenPendingFrame, default: 0] > 0)
         #expect(primary.follower.seen[.withdrawal] == nil)
     }
 
