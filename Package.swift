@@ -94,6 +94,7 @@ let package = Package(
         tests("ConfigTests", ["Config", "POSIX"]),
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("LiteFSTests", ["litefs"]),
     ]

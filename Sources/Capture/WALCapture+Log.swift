@@ -19,7 +19,8 @@ extension WALCapture {
         let previous = header
         end()
         withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
-            guard read(bytes, 0) == bytes.count, let header = try? WALHeader(UnsafeRawBufferPointer(bytes)) else { return }
+            guard read(bytes, 0) == bytes.count, let header = try? WALHeader(UnsafeRawBufferPointer(bytes))
+            else { return }
             self.header = header
             committedChain = WALChain(startOf: header)
         }
@@ -102,7 +103,8 @@ extension WALCapture {
     private func takeUpChain(at frame: UInt32, _ read: Read) -> Bool {
         guard let header else { return false }
         let offset = WALFrames.offset(ofFrame: frame, pageSize: header.pageSize)
-        guard let bytes = readFrame(at: offset, header.pageSize, read), let fields = try? WALFrameHeader(bytes.header),
+        guard let bytes = readFrame(at: offset, header.pageSize, read),
+            let fields = try? WALFrameHeader(bytes.header),
             fields.isCommit
         else { return false }
         lastCommitFrame = CommitFrame(
@@ -117,7 +119,8 @@ extension WALCapture {
         while sealed.isUnsealed, number > 1 {
             number -= 1
             let offset = WALFrames.offset(ofFrame: number, pageSize: header.pageSize)
-            guard let bytes = readFrame(at: offset, header.pageSize, read), let fields = try? WALFrameHeader(bytes.header)
+            guard let bytes = readFrame(at: offset, header.pageSize, read),
+                let fields = try? WALFrameHeader(bytes.header)
             else { break }
             sealed = fields
         }

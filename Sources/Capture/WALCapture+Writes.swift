@@ -21,7 +21,9 @@ extension WALCapture {
             return sealed(place.frame, bytes)
         }
         let index = max(Int(place.frame) - frames.count - 1, 0)
-        if index < pending.count, !replace(index, place.byte, bytes) { pending.removeLast(pending.count - index) }
+        if index < pending.count, !replace(index, place.byte, bytes) {
+            pending.removeLast(pending.count - index)
+        }
         if place.frame <= brokenFrame { brokenFrame = 0 }
         writtenEnd = max(writtenEnd, end)
         if place.byte == 0, bytes.count >= WALFrameHeader.size {
@@ -41,7 +43,9 @@ extension WALCapture {
 
     /// Takes over the new page of an unsealed frame: its header needs not to match.
     private func replace(_ index: Int, _ byte: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard !pending[index].isSealed, byte == WALFrameHeader.size, bytes.count == pageSize?.bytes else { return false }
+        guard !pending[index].isSealed, byte == WALFrameHeader.size, bytes.count == pageSize?.bytes else {
+            return false
+        }
         pending[index].checksum = PageChecksum.compute(pending[index].page, bytes)
         return true
     }
@@ -68,7 +72,9 @@ extension WALCapture {
             guard let fields = try? WALFrameHeader(frame.header) else { return stop(at: number) }
             let isSealed = !fields.isUnsealed
             if isSealed {
-                guard let next = chain.extended(header: frame.header, page: frame.page) else { return stop(at: number) }
+                guard let next = chain.extended(header: frame.header, page: frame.page) else {
+                    return stop(at: number)
+                }
                 chain = next
             } else {
                 // Only as it is written: those behind a frame that was rewritten get their header next.

@@ -146,7 +146,12 @@ public final class WALCapture {
     }
 
     /// Whether a write replaces no more than salts and checksum of a frame of the last transaction.
-    private func isSealing(_ frame: UInt32, _ bytes: UnsafeRawBufferPointer, at offset: Int64, _ read: Read) -> Bool {
+    private func isSealing(
+        _ frame: UInt32,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64,
+        _ read: Read
+    ) -> Bool {
         guard isLastCommitUnsealed, Int(frame) > framesBeforeLastCommit, let pageSize,
             bytes.count == WALFrameHeader.size,
             offset == WALFrames.offset(ofFrame: frame, pageSize: pageSize)

@@ -60,7 +60,11 @@ struct CraftedLogTests {
         writer.write(writer.headerBytes, at: 0)
         let (chain, count) = (writer.chain, writer.frameCount)
         for number in 1...1000 {
-            writer.write(writer.frame(page: UInt32(number), fill: 1), at: writer.offset(UInt32(number)), piece: 24)
+            writer.write(
+                writer.frame(page: UInt32(number), fill: 1),
+                at: writer.offset(UInt32(number)),
+                piece: 24
+            )
         }
         #expect(writer.commits.isEmpty)
         #expect(writer.capture.committedFrames == 0)
@@ -109,7 +113,10 @@ struct CraftedLogTests {
             writer.write(bytes, at: 0)
             let start = Int(writer.offset(frame))
             let end = [0, 1, 4, 6][kept]
-            #expect(writer.write([0xff], at: Int64(start)) == [1, 3, 2, 3, 2, 1].dropFirst(end).map { UInt32($0) })
+            #expect(
+                writer.write([0xff], at: Int64(start))
+                    == [1, 3, 2, 3, 2, 1].dropFirst(end).map { UInt32($0) }
+            )
             #expect(writer.commits.count == kept)
             #expect(writer.capture.committedFrames == UInt32(end))
             // Written once more as it was, the first of them is complete again; behind it nothing was written.
@@ -155,13 +162,14 @@ struct CraftedLogTests {
     func `Offsets beyond all frames are no frames`() throws {
         let writer = try LogWriter()
         writer.write(sample(writer), at: 0)
-        [UInt8](repeating: 0, count: 24).withUnsafeBytes { bytes in
-            for offset in [Int64(5) << 32, Int64(536) << 32, Int64.max - 24] {
-                #expect(writer.capture.firstCommittedFrame(touchedAt: offset) == nil)
-                writer.capture.wrote(bytes, at: offset)
-                #expect(writer.capture.nextCommit(after: (bytes, offset), read: writer.log.read) == nil)
+        [UInt8](repeating: 0, count: 24)
+            .withUnsafeBytes { bytes in
+                for offset in [Int64(5) << 32, Int64(536) << 32, Int64.max - 24] {
+                    #expect(writer.capture.firstCommittedFrame(touchedAt: offset) == nil)
+                    writer.capture.wrote(bytes, at: offset)
+                    #expect(writer.capture.nextCommit(after: (bytes, offset), read: writer.log.read) == nil)
+                }
             }
-        }
         writer.write(writer.frame(page: 1, commitSize: 2, fill: 8), at: writer.offset(7), piece: 24)
         #expect(writer.commits.count == 4)
     }

@@ -89,7 +89,9 @@ final class Follower {
         capture = fresh
     }
 
-    func read(_ buffer: UnsafeMutableRawBufferPointer, _ offset: Int64) -> Int { log.read(into: buffer, at: offset) }
+    func read(_ buffer: UnsafeMutableRawBufferPointer, _ offset: Int64) -> Int {
+        log.read(into: buffer, at: offset)
+    }
 
     private func count(_ event: Event) { seen[event, default: 0] += 1 }
 
@@ -131,7 +133,9 @@ final class Follower {
         log.write(bytes, at: offset)
         capture.wrote(bytes, at: offset)
         while let commit = capture.nextCommit(after: (bytes, offset), read: read) {
-            if table.pageSize != capture.pageSize, let size = capture.pageSize { table = PageChecksumTable(pageSize: size) }
+            if table.pageSize != capture.pageSize, let size = capture.pageSize {
+                table = PageChecksumTable(pageSize: size)
+            }
             for page in commit.pages { table.set(page.number, page.checksum) }
             table.resize(to: commit.pageCount)
             commits.append(commit)
@@ -193,7 +197,10 @@ final class Follower {
 
     private func checksum(of page: PageNumber, _ size: PageSize) -> Checksum {
         let start = Int(page.rawValue - 1) * size.bytes
-        return PageChecksum.compute(page, UnsafeRawBufferPointer(rebasing: database.bytes[start..<start + size.bytes]))
+        return PageChecksum.compute(
+            page,
+            UnsafeRawBufferPointer(rebasing: database.bytes[start..<start + size.bytes])
+        )
     }
 
     private func pageSize(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> Int {

@@ -63,7 +63,10 @@ final class LogWriter {
             var start = 0
             while start < all.count {
                 let end = min(all.count, start + min(piece, all.count))
-                withdrawn += write(UnsafeRawBufferPointer(rebasing: all[start..<end]), at: offset + Int64(start))
+                withdrawn += write(
+                    UnsafeRawBufferPointer(rebasing: all[start..<end]),
+                    at: offset + Int64(start)
+                )
                 start = end
             }
         }
@@ -83,7 +86,9 @@ final class LogWriter {
             log.write(bytes, at: offset)
         }
         capture.wrote(bytes, at: offset)
-        while let commit = capture.nextCommit(after: (bytes, offset), read: log.read) { commits.append(commit) }
+        while let commit = capture.nextCommit(after: (bytes, offset), read: log.read) {
+            commits.append(commit)
+        }
         return withdrawn
     }
 }

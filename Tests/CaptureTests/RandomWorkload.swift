@@ -68,10 +68,18 @@ struct RandomWorkload {
             try connection.run("PRAGMA synchronous=\(random.pick(["OFF", "NORMAL", "FULL"]))")
             try connection.run("PRAGMA journal_size_limit=\(random.pick([-1, 0, 30_000]))")
         case 2:
-            try connection.run(random.pick(["VACUUM", "PRAGMA incremental_vacuum(3)", "DELETE FROM t WHERE a % 9 < 8"]))
+            try connection.run(
+                random.pick(["VACUUM", "PRAGMA incremental_vacuum(3)", "DELETE FROM t WHERE a % 9 < 8"])
+            )
         case 3:
-            try connection.run("CREATE TABLE IF NOT EXISTS u(b); INSERT INTO u VALUES (zeroblob(\(pageSize * 20)))")
-            try connection.run(random.pick(["DROP TABLE u", "CREATE INDEX IF NOT EXISTS i ON t(c)", "DROP INDEX IF EXISTS i"]))
+            try connection.run(
+                "CREATE TABLE IF NOT EXISTS u(b); INSERT INTO u VALUES (zeroblob(\(pageSize * 20)))"
+            )
+            try connection.run(
+                random.pick([
+                    "DROP TABLE u", "CREATE INDEX IF NOT EXISTS i ON t(c)", "DROP INDEX IF EXISTS i",
+                ])
+            )
         case 4 where modes.count > 1:
             try connection.run("PRAGMA journal_mode=\(random.pick(modes))")
         case 4...7:
@@ -81,7 +89,9 @@ struct RandomWorkload {
             for _ in 0..<Int.random(in: 1...6, using: &random) {
                 if random.once(in: 4) {
                     try connection.run("SAVEPOINT s; \(statement(&random))")
-                    try connection.run("\(statement(&random)); \(random.pick(["RELEASE s", "ROLLBACK TO s; RELEASE s"]))")
+                    try connection.run(
+                        "\(statement(&random)); \(random.pick(["RELEASE s", "ROLLBACK TO s; RELEASE s"]))"
+                    )
                 } else {
                     try connection.run(statement(&random))
                 }
