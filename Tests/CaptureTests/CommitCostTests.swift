@@ -38,7 +38,8 @@ struct CommitCostTests {
                     var candidates = set
                     candidates.formUnion(set)
                     var count = 0
-                    candidates.forEach { _ in count += 1 }
+                    let add: (PageNumber) -> Void = { _ in count += 1 }
+                    candidates.forEach(add)
                     #expect(count == 10)
                     set.removeAll()
                 }

@@ -186,12 +186,13 @@ final class Follower {
         if new > old { dirty.insert(old + 1...new) }
         var changed = old != new
         table.resize(to: new)
-        dirty.forEach { page in
+        let compare: (PageNumber) -> Void = { [self] page in
             guard page.rawValue <= new, page != header.pageSize.lockPage else { return }
             let checksum = checksum(of: page, header.pageSize)
             if table[page] != checksum { changed = true }
             table.set(page, checksum)
         }
+        dirty.forEach(compare)
         if changed { journalCommits += 1 } else { count(.unchangedJournal) }
     }
 

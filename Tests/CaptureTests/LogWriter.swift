@@ -44,6 +44,15 @@ final class LogWriter {
         return bytes
     }
 
+    /// The bytes of the next frame without salts and checksum; the chain does not notice it.
+    func unsealedFrame(page: UInt32, commitSize: UInt32 = 0, fill: UInt8) -> [UInt8] {
+        let before = chain
+        var bytes = frame(page: page, commitSize: commitSize, fill: fill)
+        bytes.replaceSubrange(8..<24, with: repeatElement(0, count: 16))
+        chain = before
+        return bytes
+    }
+
     /// Goes back to an earlier frame, as a rollback does.
     func rollBack(to chain: WALChain, frame: UInt32) {
         self.chain = chain

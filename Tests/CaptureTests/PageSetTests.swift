@@ -40,7 +40,8 @@ struct PageSetTests {
             #expect(set.contains(PageNumber(page)) == model.contains(page))
             if step % 50 == 0 {
                 var pages: [UInt32] = []
-                set.forEach { pages.append($0.rawValue) }
+                let add: (PageNumber) -> Void = { pages.append($0.rawValue) }
+                set.forEach(add)
                 #expect(pages == model.sorted(), "step \(step)")
             }
         }
@@ -56,7 +57,8 @@ struct PageSetTests {
         #expect(set.contains(PageNumber(.max)))
         #expect(!set.contains(PageNumber(0)))
         var last = PageNumber(0)
-        set.forEach { last = $0 }
+        let note: (PageNumber) -> Void = { last = $0 }
+        set.forEach(note)
         #expect(last.rawValue == .max)
     }
 }
