@@ -33,6 +33,7 @@ extension WALCapture {
         frames.removeAll(keepingCapacity: frames.count <= 8192)
         framesBeforeLastCommit = 0
         isLastCommitUnsealed = false
+        isChainUnknown = false
         committedChain = nil
         lastCommitFrame = nil
         forgetPending()
@@ -96,6 +97,7 @@ extension WALCapture {
 
     private func startChain() {
         committedChain = header.map(WALChain.init(startOf:))
+        isChainUnknown = false
         lastCommitFrame = nil
     }
 
@@ -112,19 +114,9 @@ extension WALCapture {
             checksum: PageChecksum.compute(fields.page, bytes.page),
             pageCount: fields.commitSize
         )
-        // The chain goes on from the last sealed frame.
+        isChainUnknown = fields.isUnsealed
         var chain = WALChain(startOf: header)
-        var sealed = fields
-        var number = frame
-        while sealed.isUnsealed, number > 1 {
-            number -= 1
-            let offset = WALFrames.offset(ofFrame: number, pageSize: header.pageSize)
-            guard let bytes = readFrame(at: offset, header.pageSize, read),
-                let fields = try? WALFrameHeader(bytes.header)
-            else { break }
-            sealed = fields
-        }
-        if !sealed.isUnsealed { chain.resume(at: sealed.checksum) }
+        chain.resume(at: fields.checksum)
         committedChain = chain
         return true
     }

@@ -39,6 +39,7 @@ extension WALCapture {
         guard frame == committedFrames, let fields = try? WALFrameHeader(header) else { return }
         committedChain?.resume(at: fields.checksum)
         isLastCommitUnsealed = false
+        isChainUnknown = false
     }
 
     /// Takes over the new page of an unsealed frame: its header needs not to match.
@@ -61,7 +62,11 @@ extension WALCapture {
         read: Read
     ) -> Commit? {
         guard let header, var chain = committedChain else { return nil }
-        if let last = pending.last { chain.resume(at: last.chain) }
+        var isUnknown = isChainUnknown
+        if let last = pending.last {
+            chain.resume(at: last.chain)
+            isUnknown = last.isChainUnknown
+        }
         let frameSize = Int64(WALFrames.frameSize(header.pageSize))
         while true {
             let number = UInt32(frames.count + pending.count + 1)
@@ -70,24 +75,42 @@ extension WALCapture {
                 let frame = frame(at: offset, header.pageSize, write, read)
             else { return nil }
             guard let fields = try? WALFrameHeader(frame.header) else { return stop(at: number) }
-            let isSealed = !fields.isUnsealed
-            if isSealed {
-                guard let next = chain.extended(header: frame.header, page: frame.page) else {
-                    return stop(at: number)
-                }
+            if fields.isUnsealed {
+                guard isWritten(offset..<offset + frameSize, by: write) else { return nil }
+            } else if let next = chain.extended(header: frame.header, page: frame.page)
+                ?? (isUnknown ? chain.restarted(header: frame.header, page: frame.page) : nil)
+            {
                 chain = next
+                isUnknown = false
             } else {
-                // Only as it is written: those behind a frame that was rewritten get their header next.
-                guard let write, write.offset < offset + frameSize,
-                    write.offset + Int64(write.bytes.count) >= offset + frameSize
-                else { return nil }
+                guard isUnknown, chain.hasSalts(of: fields) else { return stop(at: number) }
+                guard isWritten(offset..<offset + frameSize, by: write) else { return nil }
+                chain.resume(at: fields.checksum)
+                isUnknown = false
             }
             let checksum = PageChecksum.compute(fields.page, frame.page)
             pending.append(
-                PendingFrame(page: fields.page, checksum: checksum, chain: chain.checksum, isSealed: isSealed)
+                PendingFrame(
+                    page: fields.page,
+                    checksum: checksum,
+                    chain: chain.checksum,
+                    isSealed: !fields.isUnsealed,
+                    isChainUnknown: isUnknown
+                )
             )
             if fields.isCommit, let commit = take(chain, header.pageSize, fields.commitSize) { return commit }
         }
+    }
+
+    /// Whether a write completes a frame, whose checksum proves nothing.
+    ///
+    /// The frames behind one that was rewritten get their headers next, and are not looked at before.
+    private func isWritten(
+        _ frame: Range<Int64>,
+        by write: (bytes: UnsafeRawBufferPointer, offset: Int64)?
+    ) -> Bool {
+        guard let write else { return false }
+        return write.offset < frame.upperBound && write.offset + Int64(write.bytes.count) >= frame.upperBound
     }
 
     private func stop(at frame: UInt32) -> Commit? {
@@ -113,6 +136,7 @@ extension WALCapture {
         }
         if !isPadding { isLastCommitUnsealed = pending.contains { !$0.isSealed } }
         committedChain = chain
+        isChainUnknown = !last.isSealed
         lastCommitFrame = commitFrame
         pending.removeAll(keepingCapacity: pending.count <= 4096)
         // What a write brought beyond this frame still counts; without it, so does a log that was taken over.
@@ -147,4 +171,15 @@ extension WALCapture {
 extension WALFrameHeader {
     /// Whether SQLite left salts and checksum for later.
     var isUnsealed: Bool { salt1 == 0 && salt2 == 0 && checksum == WALChecksum() }
+}
+
+extension WALChain {
+    /// The chain with a frame that continues the zeros of an unsealed frame, as headers do that are rewritten behind one.
+    func restarted(header: UnsafeRawBufferPointer, page: UnsafeRawBufferPointer) -> WALChain? {
+        var zeros = self
+        zeros.resume(at: WALChecksum())
+        return zeros.extended(header: header, page: page)
+    }
+
+    func hasSalts(of header: WALFrameHeader) -> Bool { header.salt1 == salt1 && header.salt2 == salt2 }
 }

@@ -17,7 +17,8 @@ import SQLiteFormat
 // the headers. Up to at least 3.40 it also does so after a savepoint was rolled back behind such a page, when there is
 // nothing to rewrite. Then it commits, and publishes, a transaction that begins with unsealed frames, or has no others;
 // only a recovery would not find it. So unsealed frames count if they are written in order behind valid ones: all
-// content is there when the last page is, and what follows, if anything, are headers.
+// content is there when the last page is, and what follows, if anything, are headers. Behind a transaction that stays
+// unsealed, SQLite continues some checksum of frames that are rolled back; the next frame is believed in the same way.
 //
 // A write inside `committed` means that SQLite does not know a commit that was captured: the writing program died, or
 // failed to sync, after the frame that commits was written and before it was published in the wal-index. Then the
@@ -63,6 +64,7 @@ public final class WALCapture {
         /// The log's running checksum after it; that of the last sealed frame when it is unsealed.
         var chain: WALChecksum
         var isSealed: Bool
+        var isChainUnknown: Bool
     }
 
     /// What a frame would have to repeat to be padding.
@@ -83,6 +85,8 @@ public final class WALCapture {
     var lastCommitFrame: CommitFrame?
     /// Whether the last transaction has unsealed frames, whose headers may be rewritten.
     var isLastCommitUnsealed = false
+    /// Whether the last committed frame is unsealed, so that the next one may continue another checksum.
+    var isChainUnknown = false
     /// Committed frames before the last transaction.
     var framesBeforeLastCommit = 0
     var pending: [PendingFrame] = []

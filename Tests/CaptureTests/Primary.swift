@@ -52,7 +52,7 @@ final class Primary {
         #expect(content.header == follower.capture.header, "\(note())", sourceLocation: sourceLocation)
         let frames = follower.capture.frames
         #expect(
-            content.frames == Array(frames.prefix(content.frames.count)),
+            zip(content.frames, frames).allSatisfy { $0 == $1 },
             "\(note())",
             sourceLocation: sourceLocation
         )

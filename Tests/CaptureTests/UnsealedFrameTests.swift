@@ -25,9 +25,10 @@ struct UnsealedFrameTests {
         #expect(primary.follower.seen[.withdrawal] == nil)
     }
 
-    @Test(arguments: [24, 600])
-    func `Unsealed frames in order are a transaction, and the chain goes on as if they were not there`(
-        piece: Int
+    @Test(arguments: [24, 600], [nil, WALChecksum(), WALChecksum(first: 1, second: 2)])
+    func `Unsealed frames in order are a transaction, and the next frame is believed whatever it continues`(
+        piece: Int,
+        checksum: WALChecksum?
     ) throws {
         let writer = try LogWriter()
         writer.write(writer.headerBytes, at: 0)
@@ -42,7 +43,10 @@ struct UnsealedFrameTests {
             piece: piece
         )
         #expect(writer.commits.map(\.lastFrame) == [1, 4])
-        let (chain, frame) = (writer.chain, writer.frameCount)
+        var chain = writer.chain
+        chain.resume(at: checksum ?? chain.checksum)
+        let frame = writer.frameCount
+        writer.rollBack(to: chain, frame: frame)
         let next = writer.frame(page: 2, commitSize: 3, fill: 4)
         writer.write(next, at: writer.offset(5), piece: piece)
         #expect(writer.commits.map(\.lastFrame) == [1, 4, 5])
