@@ -129,3 +129,11 @@ extension Database {
         }
     }
 }
+
+extension Database {
+    /// Whether the mount shows it.
+    public var isShownOnMount: Bool { locked { isShown } }
+
+    /// Puts the names of its files on disk.
+    public func synchronizeNames() throws(Errno) { try Files.synchronizeDirectory(directory) }
+}
