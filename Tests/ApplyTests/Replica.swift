@@ -20,19 +20,23 @@ final class Replica {
     private var retired: [ReplicaWAL] = []
 
     /// Makes a replica of the primary's state.
-    init(
+    convenience init(
         _ folder: TemporaryFolder,
         of primary: Primary,
-        name: String = "replica.db",
         synchronous: Bool = false
     ) throws {
-        self.name = name
+        try self.init(folder, startingWith: primary.image, synchronous: synchronous)
+    }
+
+    /// Makes a replica of a database image.
+    init(_ folder: TemporaryFolder, startingWith image: [UInt8], synchronous: Bool) throws {
+        name = "replica.db"
         self.synchronous = synchronous
         path = folder.file(name)
-        try folder.write(name, primary.image)
+        try folder.write(name, image)
         try folder.write(name + "-wal", [])
         try folder.write(name + "-shm", [])
-        pageSize = primary.pageSize
+        pageSize = try image.withUnsafeBytes { try DatabaseHeader($0).pageSize }
         directory = try FileDescriptor.open(folder.path, [.directory])
         database = try FileDescriptor.open(path, .readWrite)
         log = try FileDescriptor.open(path + "-wal", .readWrite)
