@@ -88,6 +88,9 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // For tests only: a SQLite VFS that reports what SQLite writes.
+        .target(name: "CRecordingVFS", dependencies: ["CSQLite"], path: "Tests/Support/CRecordingVFS"),
+
         tests("POSIXTests", ["POSIX"]),
         tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),
@@ -96,6 +99,8 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
+        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
+        tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("LiteFSTests", ["litefs"]),
     ]
 )
