@@ -76,10 +76,15 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease",
-                "HTTPAPI",
-                "POSIX", "LTX",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Lease", "POSIX", "JSON", "LTX",
             ]
+        ),
+        // A node without a file system, by which DaemonTests watch a supervisor from outside.
+        .executableTarget(
+            name: "SupervisedNode",
+            dependencies: ["Daemon", "Config", "Logging", "POSIX"],
+            path: "Tests/SupervisedNode",
+            swiftSettings: strict
         ),
         .executableTarget(
             name: "litefs",
@@ -101,6 +106,8 @@ let package = Package(
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
+        tests("LeaseTests", ["Lease"]),
+        tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
         tests("LiteFSTests", ["litefs"]),
     ]
 )
