@@ -14,7 +14,8 @@ public struct JournalState: Equatable, Sendable {
 
     /// A state that is known.
     public init(isActive: Bool) {
-        self.isActive = isActive
+        guard isActive else { return }
+        withUnsafeMutableBytes(of: &start) { $0.copyBytes(from: JournalHeader.magic) }
     }
 
     /// The state of a journal that begins with `prefix`.
