@@ -91,6 +91,5 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
-        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
     ]
 )
