@@ -69,11 +69,15 @@ let package = Package(
 
         // The node.
         room("Lease", ["POSIX"]),
-        room("HTTPAPI", ["HTTP", "JSON", "Store", "Replication", "LTX", "SQLiteFormat", "POSIX", "Logging", "Metrics"]),
+        room(
+            "HTTPAPI",
+            ["HTTP", "JSON", "Store", "Replication", "LTX", "SQLiteFormat", "POSIX", "Logging", "Metrics"]
+        ),
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease", "HTTPAPI",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease",
+                "HTTPAPI",
                 "POSIX", "LTX",
             ]
         ),
@@ -91,7 +95,7 @@ let package = Package(
         tests("ConfigTests", ["Config", "POSIX"]),
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
-        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
+        tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests("LiteFSTests", ["litefs"]),
     ]
 )
