@@ -12,6 +12,11 @@ public struct JournalState: Sendable {
     /// No journal.
     public init() {}
 
+    /// A state that is known.
+    public init(isActive: Bool) {
+        self.isActive = isActive
+    }
+
     /// The state of a journal that begins with `prefix`.
     public init(prefix: UnsafeRawBufferPointer) {
         isActive = JournalHeader.isActive(prefix: prefix)

@@ -293,7 +293,7 @@ final class Applier: @unchecked Sendable {
         _ received: ReceivedTransaction,
         _ body: (PageNumber, UnsafeRawBufferPointer) throws(StoreError) -> Void
     ) throws(StoreError) {
-        let handler = { (event: LTXEvent) throws in
+        func handler(_ event: LTXEvent) throws {
             if case .page(let page, let data) = event { try body(page, data) }
         }
         do {

@@ -140,6 +140,7 @@ extension Database {
     /// Whether the file may change at all.
     private func checkChange(isOwn: Bool) throws(Errno) {
         if isClosing { throw .io }
+        if context.options.isPrimary, fault != nil { throw .readOnlyFileSystem }
         if !context.options.isPrimary, !isOwn { throw .readOnlyFileSystem }
     }
 

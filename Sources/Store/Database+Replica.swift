@@ -224,9 +224,8 @@ public final class IncomingTransaction {
 
     private func spill() throws(StoreError) {
         do throws(Errno) {
-            let target = try file ?? BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive])
-            file = target
-            try target.descriptor.write(buffered, at: stored)
+            if file == nil { file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive]) }
+            try file?.descriptor.write(buffered, at: stored)
         } catch {
             throw .file(FileError("write", temporaryPath, error))
         }
