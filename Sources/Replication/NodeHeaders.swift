@@ -1,4 +1,5 @@
 import HTTP
+import Store
 
 /// The header fields by which nodes know each other.
 public enum NodeHeaders {
@@ -26,9 +27,9 @@ public enum NodeHeaders {
     }
 
     /// Puts the identity of this node on an answer.
-    public static func identify(_ response: inout HTTPResponse, nodeID: UInt64, clusterID: String?) {
+    public static func identify(_ response: inout HTTPResponse, nodeID: UInt64, clusterID: ClusterID?) {
         response.headers[Self.nodeID] = text(nodeID: nodeID)
-        response.headers[Self.clusterID] = clusterID
+        response.headers[Self.clusterID] = clusterID?.description
     }
 
     /// The words of the capabilities field; nil when the field is missing.

@@ -10,8 +10,10 @@ import Synchronization
 ///
 /// Usable from any thread. It learns of new transactions as the store's observer, or by `transactionsAppeared(in:)`.
 public final class StreamServer: Sendable {
-    /// How long things take.
-    public struct Timing: Sendable {
+    /// How streams are made, and how long things take.
+    public struct Options: Sendable {
+        /// Whether snapshots are compressed with LZ4.
+        public var compressesSnapshots = true
         /// Idle time after which a heartbeat is sent.
         public var heartbeat: Duration = .seconds(1)
         /// How long a snapshot waits for a program in the middle of a transaction before it is postponed.
@@ -40,17 +42,17 @@ public final class StreamServer: Sendable {
 
     let source: any StreamSource
     let logger: Logger
-    let timing: Timing
+    let options: Options
     private let registry: MetricsRegistry
     private let streamCount: Gauge
     private let subscriberCount: Gauge
     private let state = Guarded(State())
 
     /// A server of the databases of `source`.
-    public init(source: any StreamSource, logger: Logger, registry: MetricsRegistry, timing: Timing = Timing()) {
+    public init(source: any StreamSource, logger: Logger, registry: MetricsRegistry, options: Options = Options()) {
         self.source = source
         self.logger = logger
-        self.timing = timing
+        self.options = options
         self.registry = registry
         streamCount = registry.gauge("litefs_http_stream_count", help: "Streams that are open now.")
         subscriberCount = registry.gauge("litefs_subscriber_count", help: "Nodes that receive transactions now.")

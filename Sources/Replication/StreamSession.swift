@@ -274,8 +274,8 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
                 } else {
                     try OutgoingSnapshot(
                         of: name,
-                        database.consistentRead(deadline: .now + server.timing.snapshotWait),
-                        isCompressed: server.source.compressesSnapshots,
+                        database.consistentRead(deadline: .now + server.options.snapshotWait),
+                        isCompressed: server.options.compressesSnapshots,
                         nodeID: server.source.nodeID,
                         logger: server.logger
                     )
@@ -302,12 +302,12 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
 
     /// Databases that cannot be read hold up the others no longer.
     private var isReadyOverdue: Bool {
-        goals.keys.allSatisfy { postponed[$0] != nil } && MonotonicTime.now >= start + server.timing.readyGrace
+        goals.keys.allSatisfy { postponed[$0] != nil } && MonotonicTime.now >= start + server.options.readyGrace
     }
 
     /// Waits until there is something to do; says that the stream is alive when there is not.
     private func waitForNews() {
-        guard case .timeout = mailbox.wait(until: lastFrame + server.timing.heartbeat) else { return }
+        guard case .timeout = mailbox.wait(until: lastFrame + server.options.heartbeat) else { return }
         stage(.heartbeat(milliseconds: WallClock.milliseconds))
         for name in postponed.keys.sorted() { due.append(name) }
     }

@@ -10,11 +10,9 @@ public protocol StreamSource: AnyObject, Sendable {
     /// The number that this process gave itself.
     var nodeID: UInt64 { get }
     /// The cluster that the data belongs to; nil as long as it belongs to none.
-    var clusterID: String? { get }
+    var clusterID: ClusterID? { get }
     /// Whether this node is the primary now.
     var isPrimary: Bool { get }
-    /// Whether snapshots are compressed.
-    var compressesSnapshots: Bool { get }
     /// All databases, in any order.
     var streamableDatabases: [any StreamableDatabase] { get }
     /// The database of this name.
@@ -55,6 +53,14 @@ public protocol ConsistentRead: AnyObject {
 }
 
 extension DatabaseSnapshot: ConsistentRead {}
+
+extension Store: StreamSource {
+    /// All databases, dropped ones included.
+    public var streamableDatabases: [any StreamableDatabase] { databases }
+
+    /// The database of this name, also when it is dropped.
+    public func streamableDatabase(_ name: DatabaseName) -> (any StreamableDatabase)? { database(name) }
+}
 
 extension Database: StreamableDatabase {
     /// A snapshot.
