@@ -76,10 +76,15 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease",
-                "HTTPAPI",
-                "POSIX", "LTX",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Lease", "POSIX", "JSON", "LTX",
             ]
+        ),
+        // A node without a file system, by which DaemonTests watch a supervisor from outside.
+        .executableTarget(
+            name: "SupervisedNode",
+            dependencies: ["Daemon", "Config", "Logging", "POSIX"],
+            path: "Tests/SupervisedNode",
+            swiftSettings: strict
         ),
         .executableTarget(
             name: "litefs",
@@ -87,6 +92,9 @@ let package = Package(
             exclude: ["README.md"],
             swiftSettings: strict
         ),
+
+        // For tests only: a SQLite VFS that reports what SQLite writes.
+        .target(name: "CRecordingVFS", dependencies: ["CSQLite"], path: "Tests/Support/CRecordingVFS"),
 
         tests("POSIXTests", ["POSIX"]),
         tests("JSONTests", ["JSON"]),
@@ -97,6 +105,10 @@ let package = Package(
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests("ReplicationTests", ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]),
+        tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
+        tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("LeaseTests", ["Lease"]),
+        tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
         tests("LiteFSTests", ["litefs"]),
     ]
 )

@@ -32,6 +32,9 @@ final class Applier: @unchecked Sendable {
         }
     }
 
+    /// Bytes in use in the local log. Before the first transaction, or on the apply thread.
+    var walBytes: Int64 { log?.walBytes ?? 0 }
+
     func stop() {
         database.monitor.wakeAll()
         thread?.join()

@@ -11,8 +11,7 @@ extension Database {
     ///
     /// - Parameter localPath: where the file is now.
     public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
-        defer { announceIfPublished() }
-        try locked { () throws(Errno) in
+        try changing { () throws(Errno) in
             try drainQueue()
             try Files.rename(localPath, path(kind))
             files[kind] = file
@@ -56,8 +55,7 @@ extension Database {
 
     /// Compares what was adopted, now: the caller knows that nobody is writing (a rename).
     public func reconcileAdopted() throws(Errno) {
-        defer { announceIfPublished() }
-        try locked { () throws(Errno) in
+        try changing { () throws(Errno) in
             guard !journal.isActive, wal.committedFrames == 0 else { return }
             try emitDatabaseFile {}
             needsReconcile = false
@@ -67,8 +65,7 @@ extension Database {
     /// Gives up a file other than the database file, which moves to `localPath` and stays as it is.
     public func release(_ kind: DatabaseFileKind, to localPath: String) throws(Errno) {
         precondition(kind != .database, "the database file goes by drop")
-        defer { announceIfPublished() }
-        try locked { () throws(Errno) in
+        try changing { () throws(Errno) in
             guard files[kind] != nil else { throw .noEntry }
             switch kind {
             case .journal:
@@ -92,8 +89,7 @@ extension Database {
     ///
     /// Its file is removed, or moves to `localPath`. Its other files stay, as they do on any file system; see `release`.
     public func drop(movingTo localPath: String? = nil) throws(Errno) {
-        defer { announceIfPublished() }
-        try locked { () throws(Errno) in
+        try changing { () throws(Errno) in
             guard files.database != nil else { throw .noEntry }
             guard context.options.isPrimary else { throw .accessDenied }
             try drainQueue()
@@ -128,4 +124,12 @@ extension Database {
             fault = nil
         }
     }
+}
+
+extension Database {
+    /// Whether the mount shows it.
+    public var isShownOnMount: Bool { locked { isShown } }
+
+    /// Puts the names of its files on disk.
+    public func synchronizeNames() throws(Errno) { try Files.synchronizeDirectory(directory) }
 }

@@ -146,7 +146,11 @@ extension Database {
         defer { announceIfPublished() }
         return locked {
             guard needsReconcile || isTableUnknown else { return .clean }
-            guard files.database != nil, !isClosing else { return .clean }
+            if isClosing { return .clean }
+            guard files.database != nil else {
+                (needsReconcile, isTableUnknown) = (false, false)
+                return .clean
+            }
             let isLocked =
                 (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount)) == false
             if journal.isActive {
@@ -202,7 +206,7 @@ extension Database {
     }
 
     /// Returns false when the file is not whole yet: a copy of a database is just being written.
-    private func reconcileFile() throws(StoreError) -> Bool {
+    func reconcileFile() throws(StoreError) -> Bool {
         guard let header = databaseHeader(), let size = try? files.database?.size() else {
             dirty.removeAll()
             return true

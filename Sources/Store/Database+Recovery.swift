@@ -360,7 +360,6 @@ extension Database {
         }
         files.shm = index
         replica.overlay = content.frames
-        replica.walBytes = content.frames.isEmpty ? 0 : Int64(content.frames.count)
     }
 
     /// A node that was the primary left a transaction unfinished; its pages are in the file. They are compared with the

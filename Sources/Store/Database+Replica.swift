@@ -111,7 +111,11 @@ extension Database {
         guard locked({ table.pageSize != nil && files.database != nil }) else { return }
         let applier = Applier(self)
         try applier.openFiles()
-        locked { replica.applier = applier }
+        locked {
+            replica.applier = applier
+            replica.walBytes = applier.walBytes
+        }
+        monitor.wakeAll()
     }
 
     /// Ends the apply thread and closes its files on the mount.
