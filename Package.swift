@@ -62,20 +62,30 @@ let package = Package(
 
         // Primary and replica.
         room("Capture", ["SQLiteFormat", "LTX"]),
-        room("Apply", ["SQLiteFormat", "LTX", "POSIX", "CSQLite"]),
-        room("Store", ["SQLiteFormat", "LTX", "Capture", "Apply", "POSIX", "Logging", "Metrics"]),
+        room("Apply", ["SQLiteFormat", "LTX", "POSIX"]),
+        room("Store", ["SQLiteFormat", "LTX", "Capture", "Apply", "CSQLite", "POSIX", "Logging", "Metrics"]),
         room("Mount", ["Store", "Capture", "SQLiteFormat", "LTX", "FUSE", "POSIX", "Logging", "Metrics"]),
         room("Replication", ["Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics", "JSON"]),
 
         // The node.
         room("Lease", ["POSIX"]),
-        room("HTTPAPI", ["HTTP", "JSON", "Store", "Replication", "LTX", "SQLiteFormat", "POSIX", "Logging", "Metrics"]),
+        room(
+            "HTTPAPI",
+            ["HTTP", "JSON", "Store", "Replication", "LTX", "SQLiteFormat", "POSIX", "Logging", "Metrics"]
+        ),
         room(
             "Daemon",
             [
                 "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease", "HTTPAPI",
-                "POSIX", "LTX",
+                "POSIX", "JSON", "LTX", "SQLiteFormat",
             ]
+        ),
+        // A node without a file system, by which DaemonTests watch a supervisor from outside.
+        .executableTarget(
+            name: "SupervisedNode",
+            dependencies: ["Daemon", "Config", "Logging", "POSIX"],
+            path: "Tests/SupervisedNode",
+            swiftSettings: strict
         ),
         .executableTarget(
             name: "litefs",
@@ -94,8 +104,12 @@ let package = Package(
         tests("ConfigTests", ["Config", "POSIX"]),
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
-        tests("LTXTests", ["LTX", "SQLiteFormat", "POSIX"]),
+        tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
+        tests("ReplicationTests", ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
+        tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("LeaseTests", ["Lease"]),
+        tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
         tests("LiteFSTests", ["litefs"]),
     ]
 )

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -29,6 +30,37 @@ void cshims_make_interrupting(int signal) {
     struct sigaction action = {.sa_handler = nothing};
     sigaction(signal, &action, NULL);
 }
+int cshims_signalfd(const int *signals, int count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int index = 0; index < count; index++) sigaddset(&set, signals[index]);
+    int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+int cshims_next_signal(int fd) {
+    struct signalfd_siginfo info;
+    ssize_t count;
+    do {
+        count = read(fd, &info, sizeof info);
+    } while (count < 0 && errno == EINTR);
+    return count == sizeof info ? (int)info.ssi_signo : 0;
+}
+void cshims_ignore(int number) { signal(number, SIG_IGN); }
+int cshims_is_ignored(int number) {
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+const char *cshims_signal_name(int number) { return sigabbrev_np(number); }
+
+#ifndef LITEFS_COMMIT
+#define LITEFS_COMMIT ""
+#endif
+const char *cshims_build_commit(void) { return LITEFS_COMMIT; }
+
 int cshims_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 int cshims_syncfs(int fd) { return syncfs(fd); }
 int cshims_fallocate(int fd, int mode, off_t offset, off_t length) { return fallocate(fd, mode, offset, length); }

@@ -12,6 +12,12 @@ public struct JournalState: Equatable, Sendable {
     /// No journal.
     public init() {}
 
+    /// A state that is known.
+    public init(isActive: Bool) {
+        guard isActive else { return }
+        withUnsafeMutableBytes(of: &start) { $0.copyBytes(from: JournalHeader.magic) }
+    }
+
     /// The state of a journal that begins with `prefix`.
     public init(prefix: UnsafeRawBufferPointer) {
         start = Self.start(start, after: prefix, at: 0)

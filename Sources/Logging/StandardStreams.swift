@@ -9,6 +9,11 @@ public enum StandardError {
     @Sendable public static func write(_ bytes: UnsafeRawBufferPointer) {
         try? descriptor.append(bytes)
     }
+
+    /// Writes `ERROR: `, `text` and a newline with one write(2): the form in which the program says why it ends.
+    public static func report(_ text: String) {
+        Array("ERROR: \(text)\n".utf8).withUnsafeBytes(write)
+    }
 }
 
 /// The process's standard output, for the plain lines that supervision scripts read.

@@ -7,11 +7,19 @@ public final class ChildProcess: Sendable {
     public let pid: Int32
 
     /// How a child ended.
-    public enum Exit: Equatable, Sendable {
+    public enum Exit: Equatable, Sendable, CustomStringConvertible {
         /// It returned this exit code.
         case code(Int32)
         /// This signal ended it.
         case signal(Int32)
+
+        /// The end in words, such as `exit status 1` or `signal: SIGKILL`.
+        public var description: String {
+            switch self {
+            case .code(let code): "exit status \(code)"
+            case .signal(let number): "signal: \(Signal(rawValue: number))"
+            }
+        }
     }
 
     /// Starts `arguments[0]`, looked up in PATH.
@@ -62,6 +70,15 @@ public final class ChildProcess: Sendable {
         var status: Int32 = 0
         let result = waitpid(pid, &status, WNOHANG)
         return result == pid ? Self.exit(status) : nil
+    }
+
+    /// Takes the status of any child that has ended, also of one that this process inherited as PID 1; nil for none.
+    ///
+    /// Where this is called, `exitIfEnded()` and `waitForExit()` must not be: the status is taken once.
+    public static func reapAny() -> (pid: Int32, exit: Exit)? {
+        var status: Int32 = 0
+        let pid = waitpid(-1, &status, WNOHANG)
+        return pid > 0 ? (pid, exit(status)) : nil
     }
 
     /// Waits for its end.

@@ -45,14 +45,20 @@ extension Database {
                 markSuspect(frames)
             }
         }
+        forgetCheckpointed()
+    }
+
+    /// The log was left: what checkpoints wrote to the database file needs no comparing.
+    private func forgetCheckpointed() {
         walPages.removeAll()
+        if !needsReconcile { dirty.removeAll() }
     }
 
     /// Cuts or removes the log.
     func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
         if size < wal.capturedBytes {
             try leaveLog(checkingAll: true)
-            walPages.removeAll()
+            forgetCheckpointed()
             wal.end()
         }
         if unlinking {
@@ -104,7 +110,7 @@ extension Database {
     // MARK: - Commits
 
     /// A commit moves table, position and queue in one step (invariants 1 and 2).
-    private func capture(_ commit: WALCapture.Commit, _ file: BackingFile) throws(Errno) {
+    func capture(_ commit: WALCapture.Commit, _ file: BackingFile) throws(Errno) {
         guard let header = wal.header else { return }
         for page in commit.pages { walPages.insert(page.number) }
         lastCommitFrames = Int(commit.lastFrame - commit.firstFrame + 1)

@@ -58,6 +58,8 @@ public final class Database: @unchecked Sendable {
     var suspect = PageSet()
     /// The table is unknown: an unclean stop left a hot journal.
     var isTableUnknown = false
+    /// A transaction was published under the lock and observers do not know yet.
+    var published = false
     /// There is something to compare at the next quiet moment.
     var needsReconcile = false
 

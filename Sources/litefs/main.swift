@@ -1,1 +1,3 @@
-print("litefs")
+import POSIX
+
+CurrentProcess.exit(Program.run(Array(CommandLine.arguments.dropFirst())))

@@ -32,6 +32,17 @@ int cshims_timed_join(pthread_t thread, const struct timespec *deadline);
 // Makes a signal do nothing but interrupt blocking calls (sigaction without SA_RESTART).
 void cshims_make_interrupting(int signal);
 
+// signalfd(2) and its record are not in Swift's Glibc. Blocks the signals on the calling thread, for itself and the
+// threads it starts, and returns a non-blocking descriptor that delivers them; -1 on error.
+int cshims_signalfd(const int *signals, int count);
+// The next signal of the descriptor; 0 when none is pending.
+int cshims_next_signal(int fd);
+// SIG_IGN is a macro that casts a number to a function.
+void cshims_ignore(int signal);
+int cshims_is_ignored(int signal);
+// GNU: the name without SIG; NULL for an unknown number.
+const char *cshims_signal_name(int number);
+
 int cshims_eventfd(void);
 int cshims_syncfs(int fd);
 int cshims_fallocate(int fd, int mode, off_t offset, off_t length);
@@ -53,6 +64,9 @@ unsigned cshims_device_minor(dev_t device);
 int cshims_exited(int status);
 int cshims_exit_status(int status);
 int cshims_term_signal(int status);
+
+// The commit that was compiled in by -DLITEFS_COMMIT="…"; empty without it.
+const char *cshims_build_commit(void);
 
 // A global variable that Swift 6 takes for shared mutable state.
 char **cshims_environment(void);

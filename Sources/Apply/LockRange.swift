@@ -1,0 +1,51 @@
+import POSIX
+import SQLiteFormat
+
+/// A range of lock bytes, and the way in which the daemon takes it.
+struct LockRange {
+    /// As SQLite names it.
+    let name: String
+    let kind: FileDescriptor.ByteLock
+    let start: Int64
+    let length: Int64
+
+    private init(_ name: String, _ kind: FileDescriptor.ByteLock, _ start: Int64, _ length: Int64 = 1) {
+        self.name = name
+        self.kind = kind
+        self.start = start
+        self.length = length
+    }
+
+    /// On the database file: it is in use, so nobody may remove its log.
+    static let shared = LockRange("SHARED", .shared, LockBytes.shared, LockBytes.sharedCount)
+
+    /// On the wal-index: it is in use, so nobody may empty it.
+    static let deadManSwitch = LockRange("DMS", .shared, LockBytes.WALIndex.deadManSwitch)
+
+    /// For appending frames.
+    static let write = LockRange("WRITE", .exclusive, LockBytes.WALIndex.write)
+
+    /// For copying frames to the database file.
+    static let checkpoint = LockRange("CHECKPOINT", .exclusive, LockBytes.WALIndex.checkpoint)
+
+    /// CHECKPOINT and RECOVER, which together with WRITE allow to build the wal-index.
+    static let recovery = LockRange(
+        "CHECKPOINT and RECOVER",
+        .exclusive,
+        LockBytes.WALIndex.checkpoint,
+        LockBytes.WALIndex.recover - LockBytes.WALIndex.checkpoint + 1
+    )
+
+    /// The read marks of all readers that use the log.
+    static let readersOfLog = LockRange(
+        "READ1 to READ4",
+        .exclusive,
+        LockBytes.WALIndex.read(1),
+        Int64(LockBytes.WALIndex.readCount) - 1
+    )
+
+    /// For changing a read mark, 0 to 4; of mark 0: for writing to the database file.
+    static func read(_ mark: Int) -> LockRange {
+        LockRange("READ\(mark)", .exclusive, LockBytes.WALIndex.read(mark))
+    }
+}

@@ -1,0 +1,131 @@
+import POSIX
+import SQLiteFormat
+
+extension ReplicaWAL {
+    /// Copies frames to the database file, as far as the readers' marks allow (a `PASSIVE` checkpoint).
+    ///
+    /// Never waits. Of each page only the newest version that may be copied is written. Once all frames are copied,
+    /// the file has the size that the last commit says, and if `synchronous` was asked for, it is on disk.
+    ///
+    /// - Returns: what was done, and who kept it from doing more.
+    /// - Throws: `ApplyError`: the frames count as not copied, and nothing is lost. After the log could not be
+    ///   synchronized, each further checkpoint throws `unsynchronized`: open the log anew.
+    public func checkpoint() throws(ApplyError) -> CheckpointResult {
+        precondition(!isWriting, "a checkpoint within a transaction")
+        var result = CheckpointResult(frames: frameCount, backfilled: backfilledFrames, pagesWritten: 0)
+        if result.isComplete { return result }
+        if logIsUnsynchronized { throw ApplyError(log.name, .unsynchronized) }
+        guard try shared.file.tryLock(.checkpoint) else {
+            result.obstacle = .otherCheckpoint
+            return result
+        }
+        defer { shared.file.unlock(.checkpoint) }
+        result.backfilled = backfilledFrames
+        let safe = try safeFrame(&result.obstacle)
+        guard safe > result.backfilled else { return result }
+        guard try shared.file.tryLock(.read(0)) else {
+            result.obstacle = .readersOfDatabaseFile
+            return result
+        }
+        defer { shared.file.unlock(.read(0)) }
+        shared.index.backfillAttempted = safe
+        if synchronous { try synchronizeLog() }
+        let first = copiesFromStart ? 0 : result.backfilled
+        result.pagesWritten = try copyFrames(after: first, through: safe)
+        if safe == frameCount { try finishDatabase() }
+        shared.index.backfilled = safe
+        result.backfilled = safe
+        return result
+    }
+
+    /// The last frame that may be copied; marks that nobody uses are moved out of the way.
+    private func safeFrame(_ obstacle: inout CheckpointResult.Obstacle?) throws(ApplyError) -> UInt32 {
+        var safe = frameCount
+        for mark in 1..<LockBytes.WALIndex.readCount {
+            let frame = shared.index.readMark(mark)
+            guard frame < safe else { continue }
+            if try shared.file.tryLock(.read(mark)) {
+                shared.index.setReadMark(mark, to: mark == 1 ? safe : WALIndex.unusedReadMark)
+                shared.file.unlock(.read(mark))
+            } else {
+                safe = frame
+                obstacle = .readMark(mark, frame: frame)
+            }
+        }
+        return safe
+    }
+
+    private func synchronizeLog() throws(ApplyError) {
+        do throws(ApplyError) {
+            try log.synchronize()
+        } catch {
+            logIsUnsynchronized = true
+            throw error
+        }
+    }
+
+    /// Gives the database file its size, and makes it last.
+    private func finishDatabase() throws(ApplyError) {
+        let size = Int64(pageCount) * Int64(chain.pageSize.rawValue)
+        if try database.size() != size { try database.truncate(to: size) }
+        guard synchronous else { return }
+        do throws(ApplyError) {
+            try database.synchronize()
+        } catch {
+            copiesFromStart = true
+            throw error
+        }
+        copiesFromStart = false
+    }
+
+    /// Copies the newest version of each page in a range of frames, in the order of pages.
+    ///
+    /// - Returns: the number of pages.
+    private func copyFrames(after first: UInt32, through last: UInt32) throws(ApplyError) -> Int {
+        // Page and frame in one word, so that sorting puts the newest version of a page last.
+        var versions: [UInt64] = []
+        versions.reserveCapacity(Int(last - first))
+        for (frame, page) in zip(first + 1...last, frames[Int(first)..<Int(last)]) where page <= pageCount {
+            versions.append(UInt64(page) << 32 | UInt64(frame))
+        }
+        versions.sort()
+        let pageBytes = chain.pageSize.bytes
+        let buffer = Buffer(count: 1 << 20)
+        var count = 0
+        var runStart: UInt32 = 0
+        var runBytes = 0
+        for (place, version) in versions.enumerated() {
+            let page = UInt32(truncatingIfNeeded: version >> 32)
+            let next = place + 1
+            if next < versions.count, versions[next] >> 32 == version >> 32 { continue }
+            if runBytes == buffer.bytes.count || page != runStart + UInt32(runBytes / pageBytes) {
+                try writePages(buffer.bytes[..<runBytes], from: runStart)
+                runStart = page
+                runBytes = 0
+            }
+            let offset = WALFrames.pageOffset(
+                ofFrame: UInt32(truncatingIfNeeded: version),
+                pageSize: chain.pageSize
+            )
+            let place = UnsafeMutableRawBufferPointer(
+                rebasing: buffer.bytes[runBytes..<runBytes + pageBytes]
+            )
+            try log.read(into: place, at: offset)
+            runBytes += pageBytes
+            count += 1
+        }
+        try writePages(buffer.bytes[..<runBytes], from: runStart)
+        return count
+    }
+
+    private func writePages(
+        _ bytes: Slice<UnsafeMutableRawBufferPointer>,
+        from page: UInt32
+    ) throws(ApplyError) {
+        guard !bytes.isEmpty else { return }
+        try database.write(
+            UnsafeRawBufferPointer(rebasing: bytes),
+            at: Int64(page - 1) * Int64(chain.pageSize.rawValue)
+        )
+    }
+}

@@ -1,0 +1,118 @@
+import POSIX
+import SQLiteFormat
+
+/// The write-ahead log of a database on a replica, of which the daemon is the only writer.
+///
+/// It keeps to SQLite's protocol as a SQLite connection would, so unmodified readers in other processes go on while
+/// transactions are appended and copied back: a reader sees a transaction as a whole, or not at all, and keeps what
+/// it saw for as long as it reads. Nothing here waits for a reader.
+///
+/// As long as the value lives, the last reader to close neither copies the log nor removes it.
+///
+/// One thread uses it, and holds no lock that a FUSE handler takes: every call is I/O, and so is the mapped
+/// wal-index. Commits are not synchronized to disk: the transactions' LTX files are what makes them last.
+public final class ReplicaWAL {
+    /// A log file that has grown beyond so many bytes is cut when the log restarts.
+    public static let keptLogBytes: Int64 = 64 << 20
+
+    /// The page of each committed frame; frame 1 is at index 0.
+    ///
+    /// Empty after the log has restarted: then the database file has all.
+    public internal(set) var frames: [UInt32]
+
+    /// The size of the database in pages after the last commit; 0 before the first one, when the file's size says it.
+    public internal(set) var pageCount: UInt32
+
+    let database: OpenFile
+    let log: OpenFile
+    let shared: IndexFile
+    let writer: LogWriter
+    let synchronous: Bool
+
+    /// The header of the log; not yet in the file while no frame was written after a restart.
+    var header: WALHeader
+    /// The chain up to the last committed frame.
+    var chain: WALChain
+    /// The header that the wal-index has.
+    var published: WALIndexHeader
+    /// Whether a transaction was started.
+    var isWriting = false
+    /// Whether the log's bytes on disk are unknown because they could not be synchronized.
+    var logIsUnsynchronized = false
+    /// Whether the file's bytes on disk are unknown, so that the next checkpoint has to copy from frame 1.
+    var copiesFromStart = false
+
+    private var isOpen = true
+
+    /// Opens the files of a database, and takes the locks that keep them in place.
+    ///
+    /// A wal-index that says less than the log, or that a process left half written, is built again as SQLite would
+    /// do it; readers may be using it meanwhile.
+    ///
+    /// - Parameters:
+    ///   - name: the database file; `-wal` and `-shm` stand beside it. All three must exist.
+    ///   - directory: the descriptor of the folder; used during the call only.
+    ///   - content: what the log holds.
+    ///   - pageSize: the page size of the database, for a log without frames.
+    ///   - synchronous: whether checkpoints, and headers of restarted logs, are synchronized to disk.
+    /// - Throws: `ApplyError`: a system call, a lock that another process keeps for seconds, or `indexDisagrees` if the
+    ///   wal-index is that of another log. Then only `writeIndex` helps, while nobody reads.
+    public init(
+        name: String,
+        directory: Int32,
+        content: WALContent,
+        pageSize: PageSize,
+        synchronous: Bool
+    ) throws(ApplyError) {
+        database = try OpenFile(name, in: directory)
+        try database.lock(.shared)
+        log = try OpenFile(name + "-wal", in: directory)
+        let indexFile = try OpenFile(name + "-shm", in: directory)
+        try indexFile.lock(.deadManSwitch)
+        shared = try IndexFile(indexFile, frames: UInt32(content.frames.count))
+        header =
+            content.header
+            ?? WALHeader(
+                pageSize: pageSize,
+                checkpointSequence: 0,
+                salt1: .random(in: 0 ... .max),
+                salt2: .random(in: 0 ... .max)
+            )
+        chain = content.chain ?? WALChain(startOf: header)
+        writer = LogWriter(log, chain: chain, synchronous: synchronous)
+        frames = content.frames
+        pageCount = content.pageCount
+        published = WALIndexHeader(content: content, changeCounter: 1)
+        self.synchronous = synchronous
+        try indexFile.lock(.write)
+        defer { indexFile.unlock(.write) }
+        try adoptIndex()
+    }
+
+    /// The number of committed frames in the log (`mxFrame`).
+    public var frameCount: UInt32 {
+        UInt32(frames.count)
+    }
+
+    /// The number of frames, from the first one on, that the database file has.
+    public var backfilledFrames: UInt32 {
+        isOpen ? min(shared.index.backfilled, frameCount) : 0
+    }
+
+    /// The number of bytes at the start of `-wal` that are in use; 0 for a log without frames.
+    public var walBytes: Int64 {
+        frames.isEmpty ? 0 : WALFrames.offset(ofFrame: frameCount + 1, pageSize: chain.pageSize)
+    }
+
+    /// Gives up a started transaction, unlocks, unmaps and closes.
+    ///
+    /// Only the numbers may be asked for afterwards.
+    public func close() {
+        guard isOpen else { return }
+        abandon()
+        isOpen = false
+        shared.close()
+        log.close()
+        database.close()
+    }
+}

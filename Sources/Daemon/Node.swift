@@ -1,0 +1,67 @@
+import Config
+import HTTP
+import Lease
+import Logging
+import Metrics
+import POSIX
+
+/// A node, made from its settings: what there is in it, and the order in which it starts.
+///
+/// `Node+Steps.swift` has the steps.
+public struct Node: Sendable {
+    let config: Config
+    let keepsMounts: Bool
+    let logger: Logger
+    let lease: StaticLease
+    let metrics = MetricsRegistry()
+    /// Tells this run of this node from all others, in LTX files, streams and answers.
+    let id: UInt64
+
+    /// Makes a node; nothing runs until `start`.
+    ///
+    /// - Parameters:
+    ///   - config: Settings that were checked.
+    ///   - keepsMounts: Whether what is mounted at `fuse.dir` stays, as `-skip-unmount` asks for.
+    ///   - logger: For everything the node has to say.
+    public init(config: Config, keepsMounts: Bool, logger: Logger) {
+        self.config = config
+        self.keepsMounts = keepsMounts
+        self.logger = logger
+        lease = StaticLease(
+            candidate: config.lease.candidate,
+            hostname: config.lease.hostname,
+            advertiseURL: config.lease.advertiseURL
+        )
+        id = .random(in: 1 ... .max)
+    }
+
+    /// The id in 16 hex digits, as peers and log lines have it.
+    var idText: String {
+        let digits = String(id, radix: 16, uppercase: true)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    /// Starts the parts in order and returns when the node is ready for the application.
+    ///
+    /// - Parameter parts: Where each part is noted once it runs; what was started before a failure is stopped by it.
+    /// - Throws: `StartError`.
+    public func start(_ parts: Parts) throws {
+        logger.info(lease.startText)
+        let server = try listen(parts)
+        let store = try openStore(parts)
+        try prepareMountFolder(parts)
+        let state = NodeState(isPrimary: lease.isPrimary, primaryHostname: lease.hostname)
+        try mount(store, state, parts)
+        let streams = try startStreams(store, parts)
+        try serve(server, routes(store, state, streams).handle, parts)
+        logger.info(lease.roleText(nodeID: idText))
+        let readiness = try Readiness()
+        if lease.isPrimary {
+            readiness.reach()
+            try checkPrimary(parts)
+        } else {
+            try follow(store, state, readiness, parts)
+        }
+        try waitForCluster(readiness, parts)
+    }
+}

@@ -1,0 +1,60 @@
+import POSIX
+
+/// Ends connections whose peer does not answer any more while data is on its way to it.
+///
+/// The kernel's own limit (`TCP_USER_TIMEOUT`) would do this too, but it also ends connections of peers that are alive
+/// and only do not read for a while, such as a replica that waits for its disk. This watch tells them apart: a peer
+/// that is alive acknowledges what the kernel repeats or probes, even when it has no room for data.
+final class PeerWatch: Sendable {
+    private struct State {
+        var isStopped = false
+        /// Since when each watched socket has been waiting for an answer; nil when it does not wait.
+        var waitingSince: [Int32: MonotonicTime?] = [:]
+    }
+
+    private let limit: Duration
+    private let state = Guarded(State())
+
+    /// A watch that lets a peer be silent for `limit`.
+    init(limit: Duration) {
+        self.limit = limit
+    }
+
+    /// Watches a socket until `remove`, which must come before the socket is closed.
+    func add(_ socket: Int32) {
+        state.withLock { $0.pointee.waitingSince[socket] = .some(nil) }
+    }
+
+    func remove(_ socket: Int32) {
+        state.withLock { $0.pointee.waitingSince[socket] = nil }
+    }
+
+    /// Looks at all sockets again and again until `stop`; the body of a thread.
+    func run() {
+        let interval = min(max(limit / 5, .milliseconds(50)), .seconds(1))
+        state.withLock { state in
+            while !state.pointee.isStopped {
+                check(&state.pointee.waitingSince, now: .now)
+                _ = self.state.wait(until: .now + interval)
+            }
+        }
+    }
+
+    func stop() {
+        state.withLock { $0.pointee.isStopped = true }
+        state.wakeAll()
+    }
+
+    /// The calls are made under the lock, so that no socket is closed, and its number used anew, meanwhile.
+    private func check(_ sockets: inout [Int32: MonotonicTime?], now: MonotonicTime) {
+        for (socket, since) in sockets {
+            guard Socket.isUnanswered(socket) else {
+                if since != nil { sockets[socket] = .some(nil) }
+                continue
+            }
+            let start = since ?? now
+            sockets[socket] = start
+            if now - start >= limit { Socket.shutDown(socket) }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import CShims
+import Glibc
+
+/// This process and its environment.
+public enum CurrentProcess {
+    /// Its process id, in its own PID namespace.
+    public static var id: Int32 { getpid() }
+
+    /// Whether it is the first process of its PID namespace, which inherits orphans and must wait for their ends.
+    public static var isInit: Bool { getpid() == 1 }
+
+    /// The name the system gives this machine; nil when it has none or is not UTF-8.
+    public static var hostName: String? {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return nil }
+        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        guard let text = String(validating: bytes, as: UTF8.self), !text.isEmpty else { return nil }
+        return text
+    }
+
+    /// The value of an environment variable; nil when it is not set.
+    public static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+
+    /// Sets an environment variable, for this process and the children it will start.
+    ///
+    /// Only before the first thread is started, because others may be reading the environment.
+    public static func setEnvironment(_ name: String, to value: String) throws(Errno) {
+        _ = try retrying { Int(setenv(name, value, 1)) }
+    }
+
+    /// The commit that was compiled in; nil for a build that names none.
+    public static var buildCommit: String? {
+        let commit = String(cString: cshims_build_commit())
+        return commit.isEmpty ? nil : commit
+    }
+
+    /// Ends the process in the ordinary way.
+    public static func exit(_ code: Int32) -> Never {
+        Glibc.exit(code)
+    }
+
+    /// Ends the process without running anything more in it, whatever its threads are doing.
+    public static func exitAtOnce(_ code: Int32) -> Never {
+        Glibc._exit(code)
+    }
+}

@@ -1,0 +1,436 @@
+import Apply
+import Capture
+import LTX
+import Logging
+import POSIX
+import SQLiteFormat
+
+/// The apply thread of one database on a replica: takes received transactions in order and makes them visible to readers.
+///
+/// Invariant 6: nothing is visible, and the position does not move, before the post-apply checksum, computed from the table
+/// here, equals the received one. Invariant 8: no lock of the database is held while files on the own mount are used.
+final class Applier: @unchecked Sendable {
+    // SAFETY: `log` and `buffer` are used by the thread that opens the files before the apply thread starts, then by that
+    // thread alone, then by the one that stops it after it was joined.
+    private unowned let database: Database
+    private var log: ReplicaWAL?
+    private var thread: Thread?
+    private let decoder = LTXDecoder()
+    private var page1 = Buffer(count: 65_536)
+
+    /// Frames not copied back that start a checkpoint, as SQLite's own default.
+    private static let checkpointFrames: UInt32 = 1000
+    private static let retryDelay = Duration.milliseconds(200)
+    /// A reader that holds the log back for so long is worth a warning.
+    private static let slowReader = Duration.seconds(60)
+
+    init(_ database: Database) {
+        self.database = database
+        thread = Thread("apply-\(database.name)") { [weak self] in
+            guard let self else { return }
+            database.context.ownThreads.withCurrent { while self.applyNext() {} }
+        }
+    }
+
+    /// Bytes in use in the local log. Before the first transaction, or on the apply thread.
+    var walBytes: Int64 { log?.walBytes ?? 0 }
+
+    func stop() {
+        database.monitor.wakeAll()
+        thread?.join()
+        log?.close()
+        log = nil
+    }
+
+    // MARK: - Loop
+
+    private enum Work {
+        case apply(ReceivedTransaction)
+        case checkpoint
+        case stop
+    }
+
+    private func applyNext() -> Bool {
+        let work = database.locked { () -> Work in
+            while database.replica.queue.isEmpty {
+                if database.isClosing { return .stop }
+                let isBehind = database.replica.walBytes > 0
+                if isBehind {
+                    if !database.monitor.wait(until: .now + .seconds(1)), database.replica.queue.isEmpty { return .checkpoint }
+                } else {
+                    database.monitor.wait()
+                }
+            }
+            if database.isClosing { return .stop }
+            database.replica.queue[0].isBeingApplied = true
+            return .apply(database.replica.queue[0])
+        }
+        switch work {
+        case .stop:
+            return false
+        case .checkpoint:
+            checkpoint()
+        case .apply(let received):
+            attempt(received)
+        }
+        return true
+    }
+
+    private func attempt(_ received: ReceivedTransaction) {
+        do throws(StoreError) {
+            try apply(received)
+            done(received)
+            database.locked { database.fault = nil }
+            database.context.transactionsAppeared(in: database)
+            if let log, log.frameCount - log.backfilledFrames >= Self.checkpointFrames { checkpoint() }
+        } catch .rejected(_, let reason) {
+            log?.abandon()
+            try? Files.unlink(received.temporaryPath, ifExists: true)
+            done(received)
+            database.requestResync(reason: reason)
+        } catch {
+            // Disk full, or a log that readers hold: nothing is lost, it is tried again.
+            log?.abandon()
+            database.locked {
+                database.fail("cannot apply transaction \(received.header.minTXID), will try again: \(error)")
+                received.isBeingApplied = false
+                if !database.isClosing { _ = database.monitor.wait(until: .now + Self.retryDelay) }
+            }
+            checkpoint()
+        }
+    }
+
+    private func done(_ received: ReceivedTransaction) {
+        database.locked {
+            if database.replica.queue.first === received {
+                database.replica.queue.removeFirst()
+                database.replica.queuedBytes = max(0, database.replica.queuedBytes - received.byteCount)
+            }
+            database.replica.walBytes = log?.walBytes ?? 0
+        }
+        database.monitor.wakeAll()
+    }
+
+    // MARK: - One transaction
+
+    private func apply(_ received: ReceivedTransaction) throws(StoreError) {
+        if received.header.commit == 0 {
+            try publish(received)
+            return drop(received)
+        }
+        if log == nil {
+            try install(received)
+        } else {
+            try append(received)
+        }
+    }
+
+    /// Adds the pages to the local log.
+    private func append(_ received: ReceivedTransaction) throws(StoreError) {
+        guard let log else { return }
+        let header = received.header
+        try mapped { () throws(ApplyError) in try log.begin(pageSize: header.pageSize) }
+        // The table is changed by this thread only, so it may be read here without the lock.
+        var draft = TableDraft(
+            database.table,
+            pageSize: header.pageSize,
+            isRebuilt: database.table.pageSize != header.pageSize
+        )
+        var appended: [UInt32] = []
+        var versionBytes = database.versionBytes
+        try decode(received) { page, data throws(StoreError) in
+            guard draft.change(page, to: PageChecksum.compute(page, data)) else { return }
+            if page == .first { versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]) }
+            let local = localPage(page, data)
+            try mapped { () throws(ApplyError) in try log.append(page, local) }
+            appended.append(page.rawValue)
+        }
+        draft.resize(to: header.commit)
+        try verify(draft, received)
+        if appended.isEmpty, header.commit != database.table.pageCount {
+            let reader = LogicalReader(files: database.files, frames: database.replica.overlay, pageSize: header.pageSize)
+            let first = UnsafeMutableRawBufferPointer(rebasing: page1.bytes[..<header.pageSize.bytes])
+            reader.read(.first, into: first)
+            try mapped { () throws(ApplyError) in try log.append(.first, UnsafeRawBufferPointer(first)) }
+            appended.append(1)
+        }
+        try publish(received)
+        if appended.isEmpty {
+            log.abandon()
+        } else {
+            try mapped { () throws(ApplyError) in try log.commit(pageCount: header.commit) }
+        }
+        database.locked {
+            draft.apply(to: &database.table)
+            database.replica.overlay += appended
+            database.replica.walBytes = log.walBytes
+            database.versionBytes = versionBytes
+            moved(to: received)
+        }
+    }
+
+    /// The first content of a database: written straight into a new file, which becomes visible when it is whole.
+    private func install(_ received: ReceivedTransaction) throws(StoreError) {
+        let header = received.header
+        let temporary = database.path(.database) + ".tmp"
+        var draft = TableDraft(PageChecksumTable(), pageSize: header.pageSize, isRebuilt: true)
+        var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
+        try removeFiles()
+        let file = try mappedFile("create", temporary) { () throws(Errno) in
+            try BackingFile.open(temporary, [.readWrite, .create, .truncate])
+        }
+        let output = SequentialPages(file, pageSize: header.pageSize)
+        try decode(received) { page, data throws(StoreError) in
+            _ = draft.change(page, to: PageChecksum.compute(page, data))
+            if page == .first { versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]) }
+            let local = localPage(page, data)
+            try mappedFile("write", temporary) { () throws(Errno) in try output.append(page, local) }
+        }
+        draft.resize(to: header.commit)
+        try verify(draft, received)
+        let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
+            try output.flush()
+            try file.descriptor.truncate(to: Int64(header.commit) * Int64(header.pageSize.rawValue))
+            try file.descriptor.synchronizeData()
+            return (
+                try BackingFile.open(database.path(.wal), [.readWrite, .create, .truncate]),
+                try BackingFile.open(database.path(.shm), [.readWrite, .create, .truncate])
+            )
+        }
+        try mapped { () throws(ApplyError) in try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor) }
+        try publish(received)
+        try mappedFile("rename", temporary) { () throws(Errno) in try Files.rename(temporary, database.path(.database)) }
+        database.locked {
+            database.files = DatabaseFiles(database: file, journal: nil, wal: log, shm: index)
+            draft.apply(to: &database.table)
+            database.versionBytes = versionBytes
+            database.replica.overlay = []
+            moved(to: received)
+        }
+        try openFiles()
+        show(true)
+    }
+
+    /// The primary dropped the database. Programs that have it open keep what they read, as with any removed file.
+    private func drop(_ received: ReceivedTransaction) {
+        log?.close()
+        log = nil
+        try? removeFiles()
+        database.locked {
+            database.table = PageChecksumTable()
+            database.replica.overlay = []
+            database.replica.walBytes = 0
+            moved(to: received)
+        }
+        show(false)
+    }
+
+    private func removeFiles() throws(StoreError) {
+        for kind in DatabaseFileKind.allCases {
+            let path = database.path(kind)
+            try mappedFile("remove", path) { () throws(Errno) in try Files.unlink(path, ifExists: true) }
+        }
+        database.locked { database.files = DatabaseFiles() }
+    }
+
+    private func show(_ isShown: Bool) {
+        database.locked { database.isShown = isShown }
+        database.context.visibilityChanged(of: database)
+    }
+
+    /// Moves the position. Call with the lock held.
+    private func moved(to received: ReceivedTransaction) {
+        database.position = Position(txid: received.header.maxTXID, postApply: received.postApply)
+        database.timestamp = received.header.timestampMilliseconds
+        database.counters.commits.increment()
+    }
+
+    private func verify(_ draft: TableDraft, _ received: ReceivedTransaction) throws(StoreError) {
+        guard draft.databaseChecksum == received.postApply else {
+            throw .rejected(
+                database: database.name.text,
+                reason: "checksum after transaction \(received.header.maxTXID) would be \(draft.databaseChecksum), "
+                    + "the primary says \(received.postApply)"
+            )
+        }
+    }
+
+    /// The page as the replica stores it: page 1 says WAL (invariant 7).
+    private func localPage(_ page: PageNumber, _ data: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        guard page == .first else { return data }
+        let copy = UnsafeMutableRawBufferPointer(rebasing: page1.bytes[..<data.count])
+        copy.copyMemory(from: data)
+        copy[DatabaseHeader.writeVersionOffset] = JournalMode.wal.versionByte
+        copy[DatabaseHeader.readVersionOffset] = JournalMode.wal.versionByte
+        return UnsafeRawBufferPointer(copy)
+    }
+
+    /// Gives the transaction's file its final name. Once.
+    private func publish(_ received: ReceivedTransaction) throws(StoreError) {
+        guard !received.isPublished, let name = received.header.fileName else { return }
+        let path = database.log.path(of: name)
+        try mappedFile("rename", received.temporaryPath) { () throws(Errno) in
+            try Files.rename(received.temporaryPath, path)
+        }
+        received.isPublished = true
+        database.log.append(
+            LTXFile(
+                name: name,
+                byteCount: received.byteCount,
+                preApply: received.header.preApply,
+                postApply: received.postApply,
+                storedMilliseconds: WallClock.milliseconds,
+                content: nil
+            ),
+            synced: false
+        )
+        if received.header.isSnapshot {
+            database.context.logger.info("snapshot received for \"\(database.name)\", removing other ltx files: \(name)")
+            try mappedFile("remove", database.log.directory) { () throws(Errno) in
+                try database.log.removeAll(except: name)
+            }
+        }
+    }
+
+    private func decode(
+        _ received: ReceivedTransaction,
+        _ body: (PageNumber, UnsafeRawBufferPointer) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        func handler(_ event: LTXEvent) throws {
+            if case .page(let page, let data) = event { try body(page, data) }
+        }
+        do {
+            if let content = received.content {
+                try content.withUnsafeBytes { try decoder.decode(allOf: $0, handler) }
+                return
+            }
+            let path = received.isPublished
+                ? received.header.fileName.map { database.log.path(of: $0) } ?? received.temporaryPath
+                : received.temporaryPath
+            let file = try FileDescriptor.open(path, .readOnly)
+            let buffer = Buffer(count: 1 << 20)
+            decoder.begin()
+            var offset: Int64 = 0
+            while true {
+                let count = try file.read(into: buffer.bytes, at: offset)
+                if count == 0 { break }
+                try decoder.feed(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]), handler)
+                offset += Int64(count)
+            }
+            try decoder.finish()
+        } catch let error as StoreError {
+            throw error
+        } catch let error as Errno {
+            throw .file(FileError("read", received.temporaryPath, error))
+        } catch {
+            throw .rejected(database: database.name.text, reason: "damaged transaction: \(error)")
+        }
+    }
+
+    // MARK: - The local log
+
+    /// Opens the files through the own mount and takes the locks that keep readers from checkpointing.
+    func openFiles() throws(StoreError) {
+        guard let mount = database.context.mount else {
+            throw .fault(database: database.name.text, reason: "there is no mount")
+        }
+        guard let file = database.files.wal, let pageSize = database.table.pageSize else { return }
+        let content: WALContent
+        do throws(Errno) {
+            content = try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
+        } catch {
+            throw .file(FileError("read", database.path(.wal), error))
+        }
+        log = try database.context.ownThreads.withCurrent { () throws(StoreError) in
+            try mapped { () throws(ApplyError) in
+                try ReplicaWAL(
+                    name: database.name.text,
+                    directory: mount,
+                    content: content,
+                    pageSize: pageSize,
+                    synchronous: true
+                )
+            }
+        }
+    }
+
+    private func checkpoint() {
+        guard let log, log.frameCount > log.backfilledFrames else { return }
+        do throws(ApplyError) {
+            let result = try log.checkpoint()
+            note(result.isComplete ? nil : result.obstacle?.description, log)
+        } catch {
+            note("\(error)", log)
+        }
+    }
+
+    /// Warns, once, about a reader that keeps the log from being copied back.
+    private func note(_ obstacle: String?, _ log: ReplicaWAL) {
+        database.locked {
+            guard let obstacle else {
+                database.replica.obstacleSince = nil
+                database.replica.obstacle = nil
+                return
+            }
+            let since = database.replica.obstacleSince ?? .now
+            database.replica.obstacleSince = since
+            if MonotonicTime.now - since > Self.slowReader, database.replica.obstacle == nil {
+                database.replica.obstacle = obstacle
+                database.context.logger.warning(
+                    "database \"\(database.name)\": the log cannot be copied back since a minute because of \(obstacle); "
+                        + "it has \(log.walBytes >> 20) MiB and grows until that ends"
+                )
+            }
+        }
+    }
+
+    private func mapped<Result>(_ body: () throws(ApplyError) -> Result) throws(StoreError) -> Result {
+        do throws(ApplyError) {
+            return try body()
+        } catch {
+            throw .fault(database: database.name.text, reason: error.description)
+        }
+    }
+
+    private func mappedFile<Result>(
+        _ operation: String,
+        _ path: String,
+        _ body: () throws(Errno) -> Result
+    ) throws(StoreError) -> Result {
+        do throws(Errno) {
+            return try body()
+        } catch {
+            throw .file(FileError(operation, path, error))
+        }
+    }
+}
+
+/// Writes pages that come in ascending order in large pieces.
+private final class SequentialPages {
+    private let file: BackingFile
+    private let pageSize: PageSize
+    private let buffer = Buffer(count: 1 << 20)
+    private var start: Int64 = 0
+    private var used = 0
+
+    init(_ file: BackingFile, pageSize: PageSize) {
+        self.file = file
+        self.pageSize = pageSize
+    }
+
+    func append(_ page: PageNumber, _ data: UnsafeRawBufferPointer) throws(Errno) {
+        let offset = Int64(page.rawValue - 1) * Int64(pageSize.rawValue)
+        if offset != start + Int64(used) || used + data.count > buffer.bytes.count {
+            try flush()
+            start = offset
+        }
+        UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[used ..< used + data.count]).copyMemory(from: data)
+        used += data.count
+    }
+
+    func flush() throws(Errno) {
+        try file.descriptor.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<used]), at: start)
+        start += Int64(used)
+        used = 0
+    }
+}

@@ -1,0 +1,314 @@
+import Capture
+import LTX
+import Logging
+import POSIX
+import SQLiteFormat
+
+// Reconciling: pages are compared with the table, and those that differ become one transaction. The journal's end uses it
+// with the pages that were written; everything else that breaks the chain of captures uses it with the pages in doubt.
+extension Database {
+    /// Asks the reconciler to look at this database. Call with `monitor` held.
+    func requestReconcile() {
+        needsReconcile = true
+        context.reconcileRequests.ring()
+    }
+
+    /// Emits the pages of the logical content (log over database file) that differ from the table.
+    func emitLogical(_ candidates: PageSet, pageSize: PageSize, pageCount: UInt32) throws(StoreError) {
+        let reader = LogicalReader(files: files, frames: wal.frames, pageSize: pageSize)
+        try emitDifference(
+            in: candidates,
+            pageSize: pageSize,
+            pageCount: pageCount,
+            read: { page, buffer in reader.read(page, into: buffer) },
+            completing: {}
+        )
+        suspect.removeAll()
+        counters.reconciled.increment()
+    }
+
+    /// Compares pages with the table and makes one transaction of those that differ. Call with `monitor` held and the queue
+    /// empty.
+    ///
+    /// Invariants 1 and 5. Table and position change only after the file has its final name. Nothing differs: no transaction.
+    ///
+    /// - Parameters:
+    ///   - candidates: pages to compare. Pages that the table does not know are always compared.
+    ///   - pageSize: size of the pages now. When it changed, every page is part of the transaction.
+    ///   - pageCount: size of the database now.
+    ///   - read: fills a buffer with a page.
+    ///   - completing: carried out when the transaction is stored, before it is published. If it throws, nothing happened.
+    func emitDifference(
+        in candidates: PageSet,
+        pageSize: PageSize,
+        pageCount: UInt32,
+        read: (PageNumber, UnsafeMutableRawBufferPointer) -> Void,
+        completing operation: () throws(Errno) -> Void
+    ) throws(StoreError) {
+        let isRebuilt = table.pageSize != pageSize
+        var draft = TableDraft(table, pageSize: pageSize, isRebuilt: isRebuilt)
+        let buffer = Buffer(count: pageSize.bytes)
+        var writer: LTXFileWriter?
+        guard let txid = position.txid.next else { throw .fault(database: name.text, reason: "no more transaction IDs") }
+        let header = nextHeader(txid: txid, pageSize: pageSize, pageCount: pageCount)
+
+        func compare(_ page: PageNumber) throws(StoreError) {
+            if page == pageSize.lockPage { return }
+            read(page, buffer.bytes)
+            let checksum = PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes))
+            guard draft.change(page, to: checksum) else { return }
+            if writer == nil { writer = try LTXFileWriter(log, header: header, encoders: context.encoders) }
+            try writer?.append(page, UnsafeRawBufferPointer(buffer.bytes))
+        }
+        let known = isRebuilt ? 0 : min(table.pageCount, pageCount)
+        try candidates.forEach { page throws(StoreError) in
+            if page.rawValue <= known { try compare(page) }
+        }
+        var page = known
+        while page < pageCount {
+            page += 1
+            try compare(PageNumber(page))
+        }
+        draft.resize(to: pageCount)
+        if writer == nil, pageCount != table.pageCount {
+            writer = try LTXFileWriter(log, header: header, encoders: context.encoders)
+        }
+        guard let writer else { return try complete(operation) }
+
+        let postApply = draft.databaseChecksum
+        try writer.finish(postApply: postApply, synchronize: wasSynced)
+        try complete(operation)
+        do throws(StoreError) {
+            try writer.publish(synchronize: wasSynced)
+        } catch {
+            // The transaction stands in SQLite's files; only its record is missing. It is made again from the pages.
+            requestReconcile()
+            context.logger.error("database \"\(name)\": cannot publish transaction \(txid), will try again: \(error)")
+            return
+        }
+        draft.apply(to: &table)
+        position = Position(txid: txid, postApply: postApply)
+        timestamp = header.timestampMilliseconds
+        counters.commits.increment()
+        published = true
+    }
+
+    private func complete(_ operation: () throws(Errno) -> Void) throws(StoreError) {
+        do throws(Errno) {
+            try operation()
+        } catch {
+            throw .file(FileError("complete a transaction of", name.text, error))
+        }
+    }
+
+    private func nextHeader(txid: TXID, pageSize: PageSize, pageCount: UInt32) -> LTXHeader {
+        var header = LTXHeader(
+            isCompressed: context.options.compress,
+            pageSize: pageSize,
+            commit: pageCount,
+            minTXID: txid,
+            maxTXID: txid,
+            timestampMilliseconds: WallClock.milliseconds,
+            preApply: txid == TXID(1) ? .zero : position.postApply,
+            nodeID: context.options.nodeID
+        )
+        if let log = wal.header, wal.committedFrames > 0 {
+            header.walOffset = Int64(WALHeader.size)
+            header.walSize = wal.capturedBytes - Int64(WALHeader.size)
+            header.walSalt1 = log.salt1
+            header.walSalt2 = log.salt2
+        }
+        return header
+    }
+
+    // MARK: - The quiet moment
+
+    /// What a visit of the reconciler came to.
+    enum ReconcileOutcome {
+        /// Nothing is in doubt any more.
+        case clean
+        /// A program is in the middle of a transaction; come again.
+        case busy
+        /// A journal is in force and nobody holds a lock: its program died. SQLite must roll it back.
+        case hotJournal
+        /// The difference could not be stored; come again later.
+        case failed(StoreError)
+    }
+
+    /// Compares what is in doubt, if the committed state can be read now.
+    ///
+    /// In rollback mode the database file is the committed state when no journal is in force and nobody holds the EXCLUSIVE
+    /// lock, which SQLite takes before it writes to the file. Both are asked for, not taken, while `monitor` keeps every write
+    /// out: so no program ever finds the database locked because of us.
+    ///
+    /// - Parameter database: the database file, opened through the own mount.
+    func reconcile(asking database: borrowing FileDescriptor) -> ReconcileOutcome {
+        defer { announceIfPublished() }
+        return locked {
+            guard needsReconcile || isTableUnknown else { return .clean }
+            if isClosing { return .clean }
+            guard files.database != nil else {
+                (needsReconcile, isTableUnknown) = (false, false)
+                return .clean
+            }
+            let isLocked =
+                (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount)) == false
+            if journal.isActive {
+                return isLocked || isReserved(database) ? .busy : .hotJournal
+            }
+            do throws(StoreError) {
+                try drainForReconcile()
+                if wal.header != nil, wal.committedFrames > 0 {
+                    try reconcileLogical()
+                } else {
+                    if isLocked { return .busy }
+                    guard try reconcileFile() else { return .busy }
+                }
+            } catch {
+                return .failed(error)
+            }
+            needsReconcile = false
+            return .clean
+        }
+    }
+
+    private func isReserved(_ database: borrowing FileDescriptor) -> Bool {
+        (try? database.couldLock(.exclusive, start: LockBytes.reserved, length: 1)) == false
+    }
+
+    private func drainForReconcile() throws(StoreError) {
+        do throws(Errno) {
+            try drainQueue()
+        } catch {
+            throw logFailure ?? .file(FileError("store the transactions of", name.text, error))
+        }
+    }
+
+    /// In WAL mode the committed frames and the database file together are the committed state, whoever writes.
+    private func reconcileLogical() throws(StoreError) {
+        guard let pageSize = wal.pageSize else { return }
+        let pageCount = logicalPageCount()
+        if isTableUnknown { return try rebuildTable(pageSize: pageSize, pageCount: pageCount) }
+        var candidates = suspect
+        dirty.forEach { if !walPages.contains($0) { candidates.insert($0) } }
+        try emitLogical(candidates, pageSize: pageSize, pageCount: pageCount)
+        dirty.removeAll()
+    }
+
+    /// Size of the database in pages by the newest committed page 1, or the file.
+    private func logicalPageCount() -> UInt32 {
+        guard let file = files.wal, let content = try? readLog(file), content.pageCount > 0 else { return table.pageCount }
+        return content.pageCount
+    }
+
+    private func readLog(_ file: BackingFile) throws(Errno) -> WALContent {
+        try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
+    }
+
+    /// Returns false when the file is not whole yet: a copy of a database is just being written.
+    func reconcileFile() throws(StoreError) -> Bool {
+        guard let header = databaseHeader(), let size = try? files.database?.size() else {
+            dirty.removeAll()
+            return true
+        }
+        let isStamped = header.pageCount != 0 && header.changeCounter == header.versionValidFor
+        if isStamped, size < Int64(header.pageCount) * Int64(header.pageSize.rawValue) { return false }
+        let pageCount = header.committedPageCount(fileSize: size)
+        versionBytes = (header.writeVersion, header.readVersion)
+        if isTableUnknown {
+            try rebuildTable(pageSize: header.pageSize, pageCount: pageCount)
+        } else {
+            var candidates = dirty
+            candidates.formUnion(suspect)
+            try emitDifference(
+                in: candidates,
+                pageSize: header.pageSize,
+                pageCount: pageCount,
+                read: { page, buffer in readDatabaseFile(page, header.pageSize, into: buffer) },
+                completing: {}
+            )
+            counters.reconciled.increment()
+        }
+        dirty.removeAll()
+        suspect.removeAll()
+        return true
+    }
+
+    /// Learns all checksums from the pages. When they do not add up to the position, everything is one transaction.
+    func rebuildTable(pageSize: PageSize, pageCount: UInt32) throws(StoreError) {
+        let reader = LogicalReader(files: files, frames: wal.frames, pageSize: pageSize)
+        let learned = reader.table(pageCount: pageCount)
+        if learned.databaseChecksum == position.postApply {
+            table = learned
+        } else {
+            context.logger.warning(
+                "database \"\(name)\": content differs from position \(position); emitting all of it as one transaction"
+            )
+            table = PageChecksumTable()
+            try emitDifference(
+                in: PageSet(),
+                pageSize: pageSize,
+                pageCount: pageCount,
+                read: { page, buffer in reader.read(page, into: buffer) },
+                completing: {}
+            )
+        }
+        isTableUnknown = false
+        suspect.removeAll()
+    }
+
+    /// Tells observers about transactions that were published under the lock. Call without it.
+    func announceIfPublished() {
+        let isNews = locked {
+            defer { published = false }
+            return published
+        }
+        if isNews { context.transactionsAppeared(in: self) }
+    }
+}
+
+/// Changes to a page checksum table that are not made yet.
+struct TableDraft {
+    private let table: PageChecksumTable
+    private let pageSize: PageSize
+    private let isRebuilt: Bool
+    private var changes: [(page: PageNumber, checksum: Checksum)] = []
+    private var checksum: Checksum
+    private var pageCount: UInt32
+
+    init(_ table: PageChecksumTable, pageSize: PageSize, isRebuilt: Bool) {
+        self.table = table
+        self.pageSize = pageSize
+        self.isRebuilt = isRebuilt
+        checksum = isRebuilt ? .empty : table.databaseChecksum
+        pageCount = isRebuilt ? 0 : table.pageCount
+    }
+
+    var databaseChecksum: Checksum { checksum }
+
+    /// Notes a page's checksum; false when it is what the table has.
+    mutating func change(_ page: PageNumber, to new: Checksum) -> Bool {
+        let old = isRebuilt ? nil : table[page]
+        if old == new { return false }
+        if let old { checksum.toggle(old) }
+        checksum.toggle(new)
+        changes.append((page, new))
+        return true
+    }
+
+    /// Drops the pages beyond the new size.
+    mutating func resize(to count: UInt32) {
+        if !isRebuilt, count < table.pageCount {
+            for number in count + 1 ... table.pageCount {
+                if let old = table[PageNumber(number)] { checksum.toggle(old) }
+            }
+        }
+        pageCount = count
+    }
+
+    func apply(to table: inout PageChecksumTable) {
+        if isRebuilt { table = PageChecksumTable(pageSize: pageSize) }
+        for (page, checksum) in changes where page.rawValue <= pageCount { table.set(page, checksum) }
+        table.resize(to: pageCount)
+    }
+}

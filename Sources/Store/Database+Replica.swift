@@ -1,0 +1,247 @@
+import Apply
+import Capture
+import LTX
+import Logging
+import POSIX
+import SQLiteFormat
+
+/// What only a replica's database has. Guarded by the database's `monitor`.
+struct ReplicaState {
+    /// Page of each committed frame of the local log; frame 1 at index 0. Empty after it restarted.
+    var overlay: [UInt32] = []
+    /// Bytes in use in the local log.
+    var walBytes: Int64 = 0
+    /// Received transactions that wait for the apply thread, oldest first.
+    var queue: [ReceivedTransaction] = []
+    var queuedBytes = 0
+    /// Position after everything in the queue.
+    var expected = Position.zero
+    /// The database must be compared with the primary's as a whole: its position is not to be trusted.
+    var needsResync = false
+    /// Nothing more is received: the node stops.
+    var isRefusing = false
+    var applier: Applier?
+    /// What keeps the log from being copied back, and since when.
+    var obstacle: String?
+    var obstacleSince: MonotonicTime?
+}
+
+// A replica's database: transactions come from the primary and are applied by `Applier`.
+extension Database {
+    /// Most bytes of received transactions that wait to be applied.
+    static let applyQueueBound = 64 << 20
+
+    /// Where to continue from when asking the primary; nil to ask for everything.
+    public var positionForStream: Position? {
+        locked { replica.needsResync || replica.expected.txid == .zero ? nil : replica.expected }
+    }
+
+    /// Distrusts the position: the next stream sends the whole database, and what differs is applied.
+    public func requestResync(reason: String) {
+        locked {
+            replica.needsResync = true
+            replica.queue.removeAll { !$0.isBeingApplied }
+            replica.queuedBytes = 0
+            replica.expected = position
+            context.logger.warning("database \"\(name)\": \(reason); fetching it again from the primary, keeping what is equal")
+        }
+    }
+
+    /// Receives nothing more; who waits to hand over a transaction stops waiting.
+    func refuseReceiving() {
+        locked { replica.isRefusing = true }
+        monitor.wakeAll()
+    }
+
+    /// Begins to receive a transaction from the primary.
+    public func beginReceiving() -> IncomingTransaction { IncomingTransaction(self) }
+
+    /// Own writes to the log, by the apply thread through the mount.
+    func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        if offset < Int64(WALHeader.size) {
+            // The log restarts: every frame is in the database file.
+            preserveLogForSnapshots()
+            replica.overlay.removeAll(keepingCapacity: true)
+        } else if let pageSize = table.pageSize,
+            let place = WALFrames.frame(atOffset: offset, pageSize: pageSize),
+            Int(place.frame) <= replica.overlay.count
+        {
+            preserveLogForSnapshots()
+        }
+        try file.descriptor.write(bytes, at: offset)
+    }
+
+    /// Whether a received transaction continues what is here or queued.
+    ///
+    /// - Returns: false when its content is here already.
+    func accepts(_ header: LTXHeader) throws(StoreError) -> Bool {
+        try locked { () throws(StoreError) in
+            if isClosing { throw .closing }
+            if header.isSnapshot { return true }
+            let expected = replica.expected
+            if header.maxTXID <= expected.txid { return false }
+            if header.minTXID.rawValue > expected.txid.rawValue + 1 {
+                throw .rejected(
+                    database: name.text,
+                    reason: "position mismatch on db \"\(name)\": \(expected) <> \(header.preApplyPosition)"
+                )
+            }
+            let continues = header.minTXID.rawValue == expected.txid.rawValue + 1
+            if continues, expected.txid != .zero, header.preApply != expected.postApply {
+                throw .rejected(
+                    database: name.text,
+                    reason: "position mismatch on db \"\(name)\": \(expected) <> \(header.preApplyPosition)"
+                )
+            }
+            return true
+        }
+    }
+
+    /// Queues a verified transaction. Waits while the queue is over its bound.
+    func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
+        try locked { () throws(StoreError) in
+            while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing { monitor.wait() }
+            if isClosing || replica.isRefusing { throw .closing }
+            replica.queue.append(received)
+            replica.queuedBytes += received.byteCount
+            replica.expected = Position(txid: received.header.maxTXID, postApply: received.postApply)
+            if received.header.isSnapshot { replica.needsResync = false }
+            if replica.applier == nil { replica.applier = Applier(self) }
+        }
+        monitor.wakeAll()
+    }
+
+    // MARK: - Beginning and end
+
+    /// Takes the locks and opens the files of a database that has content. Call before the mount is attached, on a thread
+    /// that counts as own.
+    func startReplica() throws(StoreError) {
+        guard locked({ table.pageSize != nil && files.database != nil }) else { return }
+        let applier = Applier(self)
+        try applier.openFiles()
+        locked {
+            replica.applier = applier
+            replica.walBytes = applier.walBytes
+        }
+        monitor.wakeAll()
+    }
+
+    /// Ends the apply thread and closes its files on the mount.
+    func stopReplica() {
+        let applier = locked { () -> Applier? in
+            defer { replica.applier = nil }
+            return replica.applier
+        }
+        applier?.stop()
+    }
+}
+
+/// A transaction that was received and verified, and waits to be applied.
+final class ReceivedTransaction: @unchecked Sendable {
+    // SAFETY: immutable but for two flags; `isBeingApplied` is guarded by the database's monitor, `isPublished` belongs to
+    // the apply thread.
+    let header: LTXHeader
+    let postApply: Checksum
+    /// The whole file, when it is small; else it is read from `temporaryPath`.
+    let content: [UInt8]?
+    let temporaryPath: String
+    let byteCount: Int
+    var isBeingApplied = false
+    var isPublished = false
+
+    init(header: LTXHeader, postApply: Checksum, content: [UInt8]?, temporaryPath: String, byteCount: Int) {
+        self.header = header
+        self.postApply = postApply
+        self.content = content
+        self.temporaryPath = temporaryPath
+        self.byteCount = byteCount
+    }
+}
+
+/// A transaction on its way in: bytes are verified as they come and stored under a temporary name. One thread.
+public final class IncomingTransaction {
+    /// Transactions up to this size are kept in memory until they are applied.
+    private static let contentBound = 1 << 20
+
+    private let database: Database
+    private let decoder = LTXDecoder()
+    private var header: LTXHeader?
+    private var trailer: LTXTrailer?
+    private var isWanted = true
+    private var buffered: [UInt8] = []
+    private var file: BackingFile?
+    private var stored: Int64 = 0
+    private let temporaryPath: String
+    private var isHandedOver = false
+
+    init(_ database: Database) {
+        self.database = database
+        temporaryPath = database.log.directory + "/incoming-\(UInt64.random(in: 0 ..< .max)).tmp"
+        decoder.begin()
+    }
+
+    deinit {
+        if !isHandedOver, file != nil { try? Files.unlink(temporaryPath, ifExists: true) }
+    }
+
+    /// Takes more bytes of the file, cut anywhere.
+    ///
+    /// - Throws: when they are no sound transaction, or one that does not continue what is here.
+    public func write(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
+        do {
+            try decoder.feed(bytes) { event in
+                switch event {
+                case .header(let header):
+                    self.header = header
+                    isWanted = header.nodeID != database.context.options.nodeID
+                    if isWanted { isWanted = try database.accepts(header) }
+                case .page:
+                    break
+                case .trailer(let trailer):
+                    self.trailer = trailer
+                }
+            }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .rejected(database: database.name.text, reason: "damaged transaction: \(error)")
+        }
+        guard isWanted else { return }
+        buffered.append(contentsOf: bytes)
+        if buffered.count > Self.contentBound { try spill() }
+    }
+
+    /// The file is complete: checks it and queues it.
+    public func finish() throws(StoreError) {
+        do throws(LTXError) {
+            try decoder.finish()
+        } catch {
+            throw .rejected(database: database.name.text, reason: "damaged transaction: \(error)")
+        }
+        guard isWanted, let header, let trailer else { return }
+        let content = file == nil ? buffered : nil
+        try spill()
+        file = nil
+        isHandedOver = true
+        try database.enqueue(
+            ReceivedTransaction(
+                header: header,
+                postApply: trailer.postApply,
+                content: content,
+                temporaryPath: temporaryPath,
+                byteCount: Int(stored)
+            )
+        )
+    }
+
+    private func spill() throws(StoreError) {
+        do throws(Errno) {
+            if file == nil { file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive]) }
+            try file?.descriptor.write(buffered, at: stored)
+        } catch {
+            throw .file(FileError("write", temporaryPath, error))
+        }
+        stored += Int64(buffered.count)
+        buffered.removeAll(keepingCapacity: true)
+    }
+}

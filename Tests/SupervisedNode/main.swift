@@ -1,0 +1,3 @@
+import POSIX
+
+CurrentProcess.exit(SupervisedNode.run(Array(CommandLine.arguments.dropFirst())))
