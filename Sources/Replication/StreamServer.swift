@@ -70,7 +70,6 @@ public final class StreamServer: Sendable {
             let client = try client(of: request, isHTTP2: isHTTP2)
             response = HTTPResponse(body: .stream(try begin(client)))
         } catch {
-            logger.warning("http: POST /stream: error: \(error.message)", ["remote": .string(request.remoteAddress)])
             response = .error(error.status, error.message)
         }
         NodeHeaders.identify(&response, nodeID: source.nodeID, clusterID: source.clusterID)
