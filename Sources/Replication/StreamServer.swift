@@ -17,7 +17,7 @@ public final class StreamServer: Sendable {
         /// Idle time after which a heartbeat is sent.
         public var heartbeat: Duration = .seconds(1)
         /// How long a snapshot waits for a program in the middle of a transaction before it is postponed.
-        public var snapshotWait: Duration = .seconds(1)
+        public var snapshotWait: Duration = .milliseconds(250)
         /// How long databases that cannot be read hold up the Ready frame.
         public var readyGrace: Duration = .seconds(10)
 

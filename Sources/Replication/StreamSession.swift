@@ -34,20 +34,29 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
     /// Databases whose position comes from what was sent here.
     private var sent: Set<DatabaseName> = []
     private var due = NameQueue()
-    /// What must be reached before Ready is sent.
+    /// What must be reached before Ready is sent. Databases of the client that do not exist here are answered before, too.
     private var goals: [DatabaseName: TXID] = [:]
-    /// Databases that could not be read, and why: tried again when there was nothing else to do for a while.
+    /// Databases that could not be read, and why; and when that is tried again.
     private var postponed: [DatabaseName: String] = [:]
+    private var retry: MonotonicTime?
+    /// When a database may be sent as a whole again: at most half of the time goes into that.
+    private var nextSnapshot: [DatabaseName: MonotonicTime] = [:]
     private var hasBegun = false
     private var isReady = false
     private var isEnding = false
     private let start = MonotonicTime.now
     private var lastFrame = MonotonicTime.now
 
-    private var current: (name: DatabaseName, file: any OutgoingFile)?
+    private var current: Current?
     /// Frames that are made and not given out yet, from `stagedStart` on.
     private var staged: [UInt8] = []
     private var stagedStart = 0
+
+    private struct Current {
+        let name: DatabaseName
+        let file: any OutgoingFile
+        let start = MonotonicTime.now
+    }
 
     init(_ client: Client, server: StreamServer) {
         self.client = client
@@ -62,8 +71,8 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
         for database in server.source.streamableDatabases where wants(database.name) {
             goals[database.name] = database.storedPosition.txid
         }
-        let unknown = positions.keys.filter { goals[$0] == nil && wants($0) }
-        for name in (goals.keys + unknown).sorted() { due.append(name) }
+        for name in positions.keys where goals[name] == nil && wants(name) { goals[name] = .zero }
+        for name in goals.keys.sorted() { due.append(name) }
     }
 
     private func wants(_ name: DatabaseName) -> Bool { client.filter?.contains(name) ?? true }
@@ -143,7 +152,8 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
 
     /// Makes a chunk of the current file, or ends it.
     private func sendChunk(_ room: UnsafeMutableRawBufferPointer) throws -> Int {
-        guard let (name, file) = current else { return 0 }
+        guard let current else { return 0 }
+        let (name, file) = (current.name, current.file)
         if mailbox.isStopping, !file.isShort { throw StreamCancelled() }
         let count: Int
         do {
@@ -153,7 +163,11 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
             throw error
         }
         guard count == 0 else { return count }
-        current = nil
+        self.current = nil
+        if file is OutgoingSnapshot {
+            let now = MonotonicTime.now
+            nextSnapshot[name] = now + (now - current.start)
+        }
         stage(.ltxEnd)
         positions[name] = file.end
         sent.insert(name)
@@ -175,15 +189,17 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
     ///
     /// - Returns: false when there is nothing to do now, or nothing without waiting while `mayWait` is false.
     private func beginNext(mayWait: Bool) throws -> Bool {
-        for name in mailbox.take() {
-            postponed[name] = nil
-            due.append(name)
+        for name in mailbox.take() { due.append(name) }
+        if let retry, MonotonicTime.now >= retry {
+            self.retry = nil
+            for name in postponed.keys.sorted() { due.append(name) }
         }
+        if stageReady() { return true }
         while let name = due.popFirst() {
             guard let database = server.source.streamableDatabase(name) else {
-                if goals[name] == nil, !isReady, positions[name] != nil { stage(.dropDatabase(name)) }
+                if goals.removeValue(forKey: name) != nil, positions[name] != nil { stage(.dropDatabase(name)) }
                 positions[name] = nil
-                goals[name] = nil
+                postponed[name] = nil
                 continue
             }
             switch next(for: database) {
@@ -199,8 +215,15 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
                     return false
                 }
                 if beginSnapshot(of: database, reason) { return true }
+                // Trying took time, in which the client heard nothing.
+                if stageHeartbeatWhenDue() { return true }
             }
         }
+        return stageReady()
+    }
+
+    /// Says once that everything was sent, as soon as it was.
+    private func stageReady() -> Bool {
         guard !isReady, goals.isEmpty || isReadyOverdue else { return false }
         isReady = true
         stage(.ready)
@@ -255,44 +278,53 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
     private func begin(_ name: DatabaseName, _ file: any OutgoingFile) {
         stage(.ltxBegin(name))
         server.countFrame(of: name, type: file.frameType)
-        current = (name, file)
+        current = Current(name: name, file: file)
     }
 
     /// Begins a snapshot; when the database cannot be read now, that is postponed.
     private func beginSnapshot(of database: any StreamableDatabase, _ reason: SnapshotReason) -> Bool {
         let name = database.name
+        if let moment = nextSnapshot[name], MonotonicTime.now < moment {
+            postpone(name, until: moment, reason: "one was sent a moment ago")
+            return false
+        }
         do {
             let position = database.storedPosition
+            let isDeleted = position.postApply == .empty
+            let read =
+                isDeleted ? nil : try database.consistentRead(deadline: .now + server.options.snapshotWait)
+            for line in reason.logLines { server.logger.info(line, ["db": .string(name.text)]) }
             let snapshot =
-                if position.postApply == .empty {
+                if let read {
+                    try OutgoingSnapshot(
+                        of: name,
+                        read,
+                        isCompressed: server.options.compressesSnapshots,
+                        nodeID: server.source.nodeID,
+                        logger: server.logger
+                    )
+                } else {
                     try OutgoingSnapshot(
                         ofDeleted: name,
                         at: position,
                         nodeID: server.source.nodeID,
                         logger: server.logger
                     )
-                } else {
-                    try OutgoingSnapshot(
-                        of: name,
-                        database.consistentRead(deadline: .now + server.options.snapshotWait),
-                        isCompressed: server.options.compressesSnapshots,
-                        nodeID: server.source.nodeID,
-                        logger: server.logger
-                    )
                 }
-            for line in reason.logLines { server.logger.info(line, ["db": .string(name.text)]) }
             postponed[name] = nil
             begin(name, snapshot)
             return true
         } catch {
-            let reason = "\(error)"
-            if postponed.updateValue(reason, forKey: name) != reason {
-                server.logger.warning("cannot send a snapshot of \"\(name)\" now, will try again: \(reason)")
-            }
-            // What is postponed is tried again after the next wait, and meanwhile the client must hear something.
-            stage(.heartbeat(milliseconds: WallClock.milliseconds))
-            return true
+            postpone(name, until: .now + server.options.heartbeat, reason: "\(error)")
+            return false
         }
+    }
+
+    private func postpone(_ name: DatabaseName, until moment: MonotonicTime, reason: String) {
+        if postponed.updateValue(reason, forKey: name) != reason {
+            server.logger.warning("cannot send a snapshot of \"\(name)\" now, will try again: \(reason)")
+        }
+        retry = min(retry ?? moment, moment)
     }
 
     private func reachedGoal(_ name: DatabaseName) {
@@ -307,9 +339,15 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
 
     /// Waits until there is something to do; says that the stream is alive when there is not.
     private func waitForNews() {
-        guard case .timeout = mailbox.wait(until: lastFrame + server.options.heartbeat) else { return }
+        let deadline = lastFrame + server.options.heartbeat
+        guard case .timeout = mailbox.wait(until: min(deadline, retry ?? deadline)) else { return }
+        _ = stageHeartbeatWhenDue()
+    }
+
+    private func stageHeartbeatWhenDue() -> Bool {
+        guard MonotonicTime.now >= lastFrame + server.options.heartbeat else { return false }
         stage(.heartbeat(milliseconds: WallClock.milliseconds))
-        for name in postponed.keys.sorted() { due.append(name) }
+        return true
     }
 }
 

@@ -86,7 +86,9 @@ final class TestDatabase: StreamableDatabase {
     init() {
         do {
             name = try DatabaseName("a.db")
-            log = try TransactionLog(directory: "/tmp/httpapi-tests-log")
+            let folder = "/tmp/httpapi-\(UInt64.random(in: 0 ... .max))"
+            log = try TransactionLog(directory: folder)
+            try Files.removeTree(folder)
         } catch {
             preconditionFailure("\(error)")
         }
