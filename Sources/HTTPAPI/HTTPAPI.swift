@@ -80,7 +80,9 @@ public final class HTTPAPI: Sendable {
         self.router = router
     }
 
-    /// Answers a request. Every answer carries the identity of the node.
+    /// Answers a request.
+    ///
+    /// Every answer carries the identity of the node.
     @Sendable public func handle(_ request: HTTPRequest) -> HTTPResponse {
         var response = router.handle(request)
         logError(request, response)
@@ -88,7 +90,9 @@ public final class HTTPAPI: Sendable {
         return response
     }
 
-    /// Logs what was refused. Not of health checks, which say no again and again, and not of paths that do not exist.
+    /// Logs what was refused.
+    ///
+    /// Not of health checks, which say no again and again, and not of paths that do not exist.
     private func logError(_ request: HTTPRequest, _ response: HTTPResponse) {
         guard response.status >= 400, response.status != 405, case .bytes(let body) = response.body,
             ["/stream", "/export"].contains(request.path)

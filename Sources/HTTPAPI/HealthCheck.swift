@@ -24,7 +24,9 @@ struct HealthCheck: Sendable {
             reasons.append("not ready: this replica never had everything from its primary\(connection)")
         } else if maximumLag > .zero, Duration.milliseconds(lag.milliseconds) > maximumLag {
             let allowed = maximumLag.nanoseconds / 1_000_000
-            reasons.append("not ready: \(lag.milliseconds) ms behind the primary, at most \(allowed) ms\(connection)")
+            reasons.append(
+                "not ready: \(lag.milliseconds) ms behind the primary, at most \(allowed) ms\(connection)"
+            )
         }
         return reasons
     }

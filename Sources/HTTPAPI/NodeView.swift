@@ -1,7 +1,9 @@
 import Replication
 import Store
 
-/// What the API tells about the node itself. Asked for each request, on any thread.
+/// What the API tells about the node itself.
+///
+/// Asked for each request, on any thread.
 public protocol NodeView: Sendable {
     /// Whether this node may be the primary.
     var isCandidate: Bool { get }

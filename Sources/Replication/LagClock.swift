@@ -30,7 +30,9 @@ struct LagClock: Sendable {
 
     // MARK: - Events
 
-    /// A stream begins. What was received before and never applied counts no longer, unless it is `expected`.
+    /// A stream begins.
+    ///
+    /// What was received before and never applied counts no longer, unless it is `expected`.
     mutating func connected(expected: [DatabaseName: TXID]) {
         isReady = false
         for (name, list) in pending {
@@ -90,7 +92,9 @@ struct LagClock: Sendable {
     }
 
     private func lag(asOf oldest: Int64?, at now: MonotonicTime) -> Int64? {
-        guard let receivedAsOf, let offset = [offset, previousOffset].compactMap({ $0 }).min() else { return nil }
+        guard let receivedAsOf, let offset = [offset, previousOffset].compactMap({ $0 }).min() else {
+            return nil
+        }
         // Not after what was received: a primary whose clock jumped back shall not make the lag disappear.
         let synced = min(receivedAsOf, oldest ?? .max)
         let there = Self.milliseconds(now).subtractingReportingOverflow(offset)

@@ -35,7 +35,7 @@ final class StreamReceiver {
         var head: [UInt8] = []
     }
 
-    /// - Parameter positions: What the primary was told.
+    /// A receiver for the answer to a request with `positions`.
     init(
         target: any StreamTarget,
         positions: PositionMap,

@@ -14,7 +14,12 @@ import Testing
 
 @Suite("HTTPAPI")
 struct HTTPAPITests {
-    private func get(_ api: HTTPAPI, _ path: String, name: String? = nil, method: String = "GET") -> HTTPResponse {
+    private func get(
+        _ api: HTTPAPI,
+        _ path: String,
+        name: String? = nil,
+        method: String = "GET"
+    ) -> HTTPResponse {
         let query = name.map { [(name: "name", value: $0)] } ?? []
         return api.handle(HTTPRequest(method: method, path: path, query: query))
     }

@@ -7,7 +7,9 @@ import Testing
 
 @Suite("LagClock")
 struct LagClockTests {
-    private func at(_ milliseconds: Int64) -> MonotonicTime { MonotonicTime(nanoseconds: milliseconds * 1_000_000) }
+    private func at(_ milliseconds: Int64) -> MonotonicTime {
+        MonotonicTime(nanoseconds: milliseconds * 1_000_000)
+    }
 
     /// A clock that is ready, and heard at 1000 ms here that it is 50,000 ms there.
     private func readyClock() -> LagClock {

@@ -25,7 +25,8 @@ struct RealStoreTests {
     private func commit(_ database: Database, _ bytes: [UInt8]) throws {
         let file = try database.create(.database, mode: 0o644, isOwn: false)
         let journal = try database.create(.journal, mode: 0o644, isOwn: false)
-        let header: [UInt8] = [0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7] + [UInt8](repeating: 0, count: 504)
+        let header: [UInt8] =
+            [0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7] + [UInt8](repeating: 0, count: 504)
         try header.withUnsafeBytes { try database.write(.journal, journal, $0, at: 0, isOwn: false) }
         for start in stride(from: 0, to: bytes.count, by: 4096) {
             try bytes[start..<start + 4096]

@@ -35,7 +35,12 @@ final class RecordedDatabase: StreamableDatabase {
     private let recorded: String
 
     /// A database with the first `count` transactions; `stored` of them, from the newest back, are files in its log.
-    init(_ recorded: String, name: String? = nil, transactions count: UInt64, storedFrom first: UInt64 = 1) throws {
+    init(
+        _ recorded: String,
+        name: String? = nil,
+        transactions count: UInt64,
+        storedFrom first: UInt64 = 1
+    ) throws {
         self.recorded = recorded
         self.name = try DatabaseName(name ?? recorded)
         folder = try TemporaryFolder()

@@ -38,7 +38,9 @@ final class RecordedReplica: StreamTarget {
     func refuses(_ name: DatabaseName) -> Bool { refusing.withLock { $0.contains(name.text) } }
 }
 
-/// A database of such a replica. It applies at once, unless it is told to wait.
+/// A database of such a replica.
+///
+/// It applies at once, unless it is told to wait.
 final class ReplicaDatabase: ReceivingDatabase {
     struct State {
         var received = Position.zero

@@ -20,7 +20,12 @@ final class ServedNode: Sendable {
     ) throws {
         var options = StreamServer.Options()
         options.heartbeat = .milliseconds(20)
-        let streams = StreamServer(source: source, logger: lines.logger, registry: MetricsRegistry(), options: options)
+        let streams = StreamServer(
+            source: source,
+            logger: lines.logger,
+            registry: MetricsRegistry(),
+            options: options
+        )
         self.streams = streams
         http = try HTTPServer(address: address)
         try http.serve { request in handler?(request, streams) ?? streams.handle(request) }

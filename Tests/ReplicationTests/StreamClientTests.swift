@@ -9,7 +9,9 @@ import Testing
 @Suite("StreamClient")
 struct StreamClientTests {
     @Test func `a new replica gets everything and joins the cluster`() throws {
-        let databases = [try RecordedDatabase("w.db", transactions: 2), try RecordedDatabase("d.db", transactions: 1)]
+        let databases = [
+            try RecordedDatabase("w.db", transactions: 2), try RecordedDatabase("d.db", transactions: 1),
+        ]
         let node = try ServedNode(RecordedPrimary(databases))
         let replica = ConnectedReplica(node.url)
         #expect(replica.client.lag == .unknown)
@@ -33,7 +35,9 @@ struct StreamClientTests {
         try replica.wait { replica.client.lag.isKnown }
         #expect(replica.client.lag.milliseconds < 20_000)
         let metrics = String(decoding: replica.registry.exposition(), as: UTF8.self)
-        #expect(metrics.contains("litefs_lag_seconds") && metrics.contains("litefs_db_lag_seconds{db=\"d.db\"}"))
+        #expect(
+            metrics.contains("litefs_lag_seconds") && metrics.contains("litefs_db_lag_seconds{db=\"d.db\"}")
+        )
     }
 
     @Test func `a replica asks only for what it wants`() throws {
@@ -80,7 +84,9 @@ struct StreamClientTests {
     @Test func `a replica that is sent to itself says what is wrong`() throws {
         let node = try ServedNode(RecordedPrimary([]))
         let replica = ConnectedReplica(node.url, target: RecordedReplica(nodeID: 0xAB))
-        try replica.wait { replica.client.status.lastError?.contains("advertise-url must be the primary's") == true }
+        try replica.wait {
+            replica.client.status.lastError?.contains("advertise-url must be the primary's") == true
+        }
     }
 
     @Test func `a primary that is silent counts as dead`() throws {
@@ -109,7 +115,9 @@ struct StreamClientTests {
 
     @Test func `garbage in a stream is a reason to connect again`() throws {
         let requests = Mutex(0)
-        let node = try ServedNode(RecordedPrimary([try RecordedDatabase("d.db", transactions: 1)])) { request, streams in
+        let node = try ServedNode(RecordedPrimary([try RecordedDatabase("d.db", transactions: 1)])) {
+            request,
+            streams in
             let isFirst = requests.withLock { count in
                 count += 1
                 return count == 1

@@ -16,7 +16,9 @@ struct StreamServerTests {
         if case .bytes(let bytes) = response.body { String(decoding: bytes, as: UTF8.self) } else { nil }
     }
 
-    @Test(arguments: [true, false]) func `a client without databases gets snapshots, then Ready`(compress: Bool) throws {
+    @Test(arguments: [true, false]) func `a client without databases gets snapshots, then Ready`(
+        compress: Bool
+    ) throws {
         let databases = [
             try RecordedDatabase("w.db", transactions: 4), try RecordedDatabase("d.db", transactions: 3),
             try RecordedDatabase("k1.db", transactions: 3),
@@ -127,7 +129,9 @@ struct StreamServerTests {
     }
 
     @Test func `only wanted databases are sent, and the client learns which are unknown`() throws {
-        let databases = [try RecordedDatabase("w.db", transactions: 1), try RecordedDatabase("d.db", transactions: 1)]
+        let databases = [
+            try RecordedDatabase("w.db", transactions: 1), try RecordedDatabase("d.db", transactions: 1),
+        ]
         let served = ServedStream(RecordedPrimary(databases))
         let unknown = try DatabaseName("unknown.db")
         let filtered = try served.open(ServedStream.request(filter: "d.db,other.db"))
@@ -190,7 +194,9 @@ struct StreamServerTests {
 
     @Test func `a snapshot ahead of the log is not sent twice`() throws {
         let database = try RecordedDatabase("d.db", transactions: 2)
-        database.state.withLock { $0.stored = Position(txid: TXID(1), postApply: .empty.toggling(Checksum(rawValue: 1))) }
+        database.state.withLock {
+            $0.stored = Position(txid: TXID(1), postApply: .empty.toggling(Checksum(rawValue: 1)))
+        }
         let served = ServedStream(RecordedPrimary([database]))
         let stream = try served.open()
         try stream.readUntilReady()
