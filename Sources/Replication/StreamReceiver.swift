@@ -119,7 +119,8 @@ final class StreamReceiver {
                     ended.name,
                     header.maxTXID,
                     timestamp: header.timestampMilliseconds,
-                    isSnapshot: header.isSnapshot
+                    isSnapshot: header.isSnapshot,
+                    at: .now
                 )
             }
         }

@@ -46,8 +46,8 @@ struct LagClockTests {
     @Test func `a transaction that waits to be applied is lag, of its database and of the node`() throws {
         var clock = readyClock()
         let (waiting, other) = (try DatabaseName("a"), try DatabaseName("b"))
-        clock.received(waiting, TXID(5), timestamp: 50_100, isSnapshot: false)
-        clock.received(waiting, TXID(6), timestamp: 50_900, isSnapshot: false)
+        clock.received(waiting, TXID(5), timestamp: 50_100, isSnapshot: false, at: at(20_000))
+        clock.received(waiting, TXID(6), timestamp: 50_900, isSnapshot: false, at: at(20_000))
         clock.heard(primaryMilliseconds: 51_000, at: at(2000))
         #expect(clock.lag(of: waiting, at: at(2000)) == 900)
         #expect(clock.lag(of: other, at: at(2000)) == 0)
@@ -61,7 +61,7 @@ struct LagClockTests {
     @Test func `transactions count as news from the primary when heartbeats have no room`() throws {
         var clock = readyClock()
         let name = try DatabaseName("a")
-        clock.received(name, TXID(5), timestamp: 59_000, isSnapshot: false)
+        clock.received(name, TXID(5), timestamp: 59_000, isSnapshot: false, at: at(10_200))
         clock.applied(name, through: TXID(5))
         #expect(clock.lag(at: at(10_500)) == 500)
     }
@@ -79,8 +79,8 @@ struct LagClockTests {
     @Test func `what was never applied is forgotten with its stream`() throws {
         var clock = readyClock()
         let name = try DatabaseName("a")
-        clock.received(name, TXID(5), timestamp: 50_000, isSnapshot: false)
-        clock.received(name, TXID(6), timestamp: 50_000, isSnapshot: false)
+        clock.received(name, TXID(5), timestamp: 50_000, isSnapshot: false, at: at(20_000))
+        clock.received(name, TXID(6), timestamp: 50_000, isSnapshot: false, at: at(20_000))
         clock.connected(expected: [name: TXID(5)])
         clock.applied(name, through: TXID(5))
         #expect(clock.pendingNames.isEmpty)
@@ -90,12 +90,36 @@ struct LagClockTests {
         var clock = readyClock()
         let name = try DatabaseName("a")
         for txid in UInt64(1)...5_000 {
-            clock.received(name, TXID(txid), timestamp: 49_000 + Int64(txid), isSnapshot: false)
+            clock.received(
+                name,
+                TXID(txid),
+                timestamp: 49_000 + Int64(txid),
+                isSnapshot: false,
+                at: at(20_000)
+            )
         }
         clock.applied(name, through: TXID(4_999))
         #expect(clock.pendingNames == [name])
         clock.applied(name, through: TXID(5_000))
         #expect(clock.pendingNames.isEmpty)
+    }
+
+    @Test func `a time that has not come yet counts as now`() throws {
+        var clock = readyClock()
+        let name = try DatabaseName("a")
+        clock.received(name, TXID(5), timestamp: .max, isSnapshot: false, at: at(1500))
+        clock.applied(name, through: TXID(5))
+        #expect(clock.lag(at: at(1800)) == 300)
+    }
+
+    @Test func `a primary whose clock is set back, or another one, is believed at once`() {
+        var clock = readyClock()
+        clock.heard(primaryMilliseconds: 20_000, at: at(2000))
+        #expect(clock.lag(at: at(2100)) == 100)
+        clock.connected(expected: [:])
+        clock.ready()
+        clock.heard(primaryMilliseconds: 90_000_000, at: at(3000))
+        #expect(clock.lag(at: at(3100)) == 100)
     }
 
     @Test func `clocks that make no sense give numbers that do`() {
