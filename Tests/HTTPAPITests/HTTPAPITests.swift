@@ -1,5 +1,4 @@
 import HTTP
-import JSON
 import LTX
 import Logging
 import Metrics
