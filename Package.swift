@@ -116,7 +116,8 @@ let package = Package(
         tests(
             "HTTPAPITests",
             [
-                "HTTPAPI", "HTTP", "Replication", "Store", "LTX", "SQLiteFormat", "POSIX", "Logging", "Metrics",
+                "HTTPAPI", "HTTP", "Replication", "Store", "LTX", "SQLiteFormat", "POSIX", "Logging",
+                "Metrics",
             ]
         ),
         tests("LiteFSTests", ["litefs"]),
