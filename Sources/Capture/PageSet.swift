@@ -1,8 +1,12 @@
 import SQLiteFormat
 
-/// A set of page numbers, one bit a page.
+/// A set of page numbers.
+///
+/// One bit a page, in words of 64 pages; words without a page take no room. All costs are those of the pages in
+/// the set, whatever the size of the database.
 public struct PageSet: Sendable {
-    private var words: [UInt64] = []
+    /// Pages `64 * key + 1` to `64 * key + 64`; no value is 0.
+    private var words: [UInt32: UInt64] = [:]
     /// Pages in the set.
     public private(set) var count = 0
 
@@ -14,27 +18,34 @@ public struct PageSet: Sendable {
 
     /// Adds a page.
     ///
-    /// Page numbers are counted from 1.
+    /// Page numbers are counted from 1; 0 is ignored.
     public mutating func insert(_ page: PageNumber) {
         guard page.rawValue > 0 else { return }
         let (word, bit) = Self.place(page.rawValue)
-        if word >= words.count { words.append(contentsOf: repeatElement(0, count: word + 1 - words.count)) }
-        if words[word] & bit == 0 {
-            words[word] |= bit
-            count += 1
-        }
+        add(1 << bit, to: word)
     }
 
     /// Adds all pages of a range.
+    ///
+    /// Takes time and room for each 64 pages of it: bound what comes from outside.
     public mutating func insert(_ pages: ClosedRange<UInt32>) {
-        for page in pages { insert(PageNumber(page)) }
+        guard pages.upperBound > 0 else { return }
+        let first = Self.place(max(pages.lowerBound, 1))
+        let last = Self.place(pages.upperBound)
+        for word in first.word...last.word {
+            var bits = UInt64.max
+            if word == first.word { bits &= .max << first.bit }
+            if word == last.word { bits &= .max >> (63 - last.bit) }
+            add(bits, to: word)
+        }
     }
 
     /// Removes a page.
     public mutating func remove(_ page: PageNumber) {
         guard contains(page) else { return }
         let (word, bit) = Self.place(page.rawValue)
-        words[word] &= ~bit
+        let rest = words[word, default: 0] & ~(1 << bit)
+        words[word] = rest == 0 ? nil : rest
         count -= 1
     }
 
@@ -42,44 +53,45 @@ public struct PageSet: Sendable {
     public func contains(_ page: PageNumber) -> Bool {
         guard page.rawValue > 0 else { return false }
         let (word, bit) = Self.place(page.rawValue)
-        return word < words.count && words[word] & bit != 0
+        return words[word, default: 0] & (1 << bit) != 0
     }
 
     /// Empties the set; keeps its memory when it is small.
     public mutating func removeAll() {
-        if words.count > 4096 {
-            words = []
-        } else if count > 0 {
-            for index in words.indices { words[index] = 0 }
-        }
+        guard count > 0 else { return }
+        words.removeAll(keepingCapacity: words.capacity <= 256)
         count = 0
     }
 
     /// Adds all pages of another set.
     public mutating func formUnion(_ other: PageSet) {
-        if other.words.count > words.count {
-            words.append(contentsOf: repeatElement(0, count: other.words.count - words.count))
-        }
-        count = 0
-        for index in words.indices {
-            if index < other.words.count { words[index] |= other.words[index] }
-            count += words[index].nonzeroBitCount
+        if isEmpty {
+            self = other
+        } else {
+            for (word, bits) in other.words { add(bits, to: word) }
         }
     }
 
     /// Calls `body` for each page, in ascending order.
     public func forEach<Failure: Error>(_ body: (PageNumber) throws(Failure) -> Void) throws(Failure) {
-        guard count > 0 else { return }
-        for (index, word) in words.enumerated() where word != 0 {
-            var rest = word
+        for word in words.keys.sorted() {
+            var rest = words[word, default: 0]
             while rest != 0 {
-                try body(PageNumber(UInt32(index * 64 + rest.trailingZeroBitCount + 1)))
+                try body(PageNumber(word * 64 + UInt32(rest.trailingZeroBitCount) + 1))
                 rest &= rest - 1
             }
         }
     }
 
-    private static func place(_ page: UInt32) -> (word: Int, bit: UInt64) {
-        (Int((page - 1) >> 6), 1 << UInt64((page - 1) & 63))
+    private mutating func add(_ bits: UInt64, to word: UInt32) {
+        let old = words[word, default: 0]
+        let new = old | bits
+        if new == old { return }
+        words[word] = new
+        count += new.nonzeroBitCount - old.nonzeroBitCount
+    }
+
+    private static func place(_ page: UInt32) -> (word: UInt32, bit: UInt64) {
+        ((page - 1) >> 6, UInt64((page - 1) & 63))
     }
 }

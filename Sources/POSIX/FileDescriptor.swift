@@ -206,3 +206,27 @@ extension FileDescriptor {
         _ = try retrying { Int(cshims_fallocate(rawValue, mode, off_t(offset), off_t(length))) }
     }
 }
+
+extension FileDescriptor {
+    /// Sets the permission bits.
+    public func setMode(_ mode: UInt32) throws(Errno) {
+        _ = try retrying { Int(fchmod(rawValue, mode)) }
+    }
+
+    /// Sets owner and group; nil stays as it is.
+    public func setOwner(user: UInt32?, group: UInt32?) throws(Errno) {
+        _ = try retrying { Int(fchown(rawValue, user ?? .max, group ?? .max)) }
+    }
+
+    /// Sets times in nanoseconds since 1970; nil stays as it is.
+    public func setTimes(accessed: Int64?, modified: Int64?) throws(Errno) {
+        let omit = 0x3fff_fffe  // UTIME_OMIT
+        func time(_ nanoseconds: Int64?) -> timespec {
+            guard let nanoseconds else { return timespec(tv_sec: 0, tv_nsec: omit) }
+            let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+            return timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
+        }
+        let times = [time(accessed), time(modified)]
+        _ = try retrying { Int(futimens(rawValue, times)) }
+    }
+}

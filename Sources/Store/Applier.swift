@@ -32,6 +32,9 @@ final class Applier: @unchecked Sendable {
         }
     }
 
+    /// Bytes in use in the local log. Before the first transaction, or on the apply thread.
+    var walBytes: Int64 { log?.walBytes ?? 0 }
+
     func stop() {
         database.monitor.wakeAll()
         thread?.join()
@@ -293,7 +296,7 @@ final class Applier: @unchecked Sendable {
         _ received: ReceivedTransaction,
         _ body: (PageNumber, UnsafeRawBufferPointer) throws(StoreError) -> Void
     ) throws(StoreError) {
-        let handler = { (event: LTXEvent) throws in
+        func handler(_ event: LTXEvent) throws {
             if case .page(let page, let data) = event { try body(page, data) }
         }
         do {

@@ -45,7 +45,7 @@ extension Database {
             counters.shmWrites.increment()
             return try file.descriptor.write(bytes, at: offset)
         }
-        try locked { () throws(Errno) in
+        try changing { () throws(Errno) in
             // A file without a name is seen by nobody but those who still have it open.
             guard files[kind] === file else { return try file.descriptor.write(bytes, at: offset) }
             try checkChange(isOwn: isOwn)
@@ -71,8 +71,12 @@ extension Database {
 
     /// Sets the size of a file of the mount.
     public func truncate(_ kind: DatabaseFileKind, _ file: BackingFile, to size: Int64, isOwn: Bool) throws(Errno) {
-        if kind == .shm { return try file.descriptor.truncate(to: size) }
-        try locked { () throws(Errno) in
+        if kind == .shm {
+            // The daemon has the wal-index mapped: if it shrank, touching it would end the process.
+            if !context.options.isPrimary, !isOwn, try size < file.size() { throw .accessDenied }
+            return try file.descriptor.truncate(to: size)
+        }
+        try changing { () throws(Errno) in
             guard files[kind] === file else { return try file.descriptor.truncate(to: size) }
             try checkChange(isOwn: isOwn)
             switch kind {
@@ -122,7 +126,7 @@ extension Database {
     /// Removes the name of a file other than the database itself.
     public func unlink(_ kind: DatabaseFileKind, isOwn: Bool) throws(Errno) {
         precondition(kind != .database, "a database is dropped, not unlinked")
-        try locked { () throws(Errno) in
+        try changing { () throws(Errno) in
             guard files[kind] != nil else { throw .noEntry }
             try checkChange(isOwn: isOwn)
             switch kind {
@@ -137,9 +141,20 @@ extension Database {
         }
     }
 
+    /// Runs a change under the lock, and tells observers afterwards when it published a transaction.
+    func changing(_ body: () throws(Errno) -> Void) throws(Errno) {
+        let isNews = try locked { () throws(Errno) -> Bool in
+            try body()
+            defer { published = false }
+            return published
+        }
+        if isNews { context.transactionsAppeared(in: self) }
+    }
+
     /// Whether the file may change at all.
     private func checkChange(isOwn: Bool) throws(Errno) {
         if isClosing { throw .io }
+        if context.options.isPrimary, fault != nil { throw .readOnlyFileSystem }
         if !context.options.isPrimary, !isOwn { throw .readOnlyFileSystem }
     }
 
@@ -167,9 +182,11 @@ extension Database {
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
         if old > new { preservePagesForSnapshots(new + 1 ... old) }
         try file.descriptor.truncate(to: size)
-        guard context.options.isPrimary, old > new else { return }
-        // Pages that are cut off and come back as holes have other content than the table says.
-        noteUnjournalled(new + 1 ... old)
+        // Pages that are cut off and come back as holes have other content than the table says. What lies beyond the
+        // committed size is compared anyway when the database grows.
+        let last = min(old, table.pageCount)
+        guard context.options.isPrimary, last > new else { return }
+        noteUnjournalled(new + 1 ... last)
     }
 
     /// Adds pages to those that must be compared, and asks for it when nothing else will end the transaction.

@@ -21,7 +21,8 @@ extension Database {
     /// stored, `operation` is not carried out and the caller gets the error: the journal is still in force, and SQLite
     /// rolls back. The pages of a transaction that rolled back equal the table: then there is no transaction.
     func endJournal(_ operation: () throws(Errno) -> Void) throws(Errno) {
-        if !journal.isActive, dirty.isEmpty {
+        // With committed frames in the log the database file is not the committed state: nothing ends here but a left-over.
+        if wal.committedFrames > 0 || !journal.isActive && dirty.isEmpty && !isTableUnknown {
             try operation()
             journal.ended()
             return
@@ -80,6 +81,11 @@ extension Database {
         try operation()
         journal.ended()
         requestReconcile()
+        do throws(StoreError) {
+            if try reconcileFile() { needsReconcile = false }
+        } catch {
+            context.logger.warning("database \"\(name)\": cannot compare pages yet: \(error)")
+        }
     }
 
     /// Reads a page of the database file; what lies beyond its end reads as zeros.

@@ -10,6 +10,7 @@ extension Database {
     /// Asks the reconciler to look at this database. Call with `monitor` held.
     func requestReconcile() {
         needsReconcile = true
+        context.reconcileRequests.ring()
     }
 
     /// Emits the pages of the logical content (log over database file) that differ from the table.
@@ -56,9 +57,8 @@ extension Database {
             read(page, buffer.bytes)
             let checksum = PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes))
             guard draft.change(page, to: checksum) else { return }
-            let current = try writer ?? LTXFileWriter(log, header: header, encoders: context.encoders)
-            writer = current
-            try current.append(page, UnsafeRawBufferPointer(buffer.bytes))
+            if writer == nil { writer = try LTXFileWriter(log, header: header, encoders: context.encoders) }
+            try writer?.append(page, UnsafeRawBufferPointer(buffer.bytes))
         }
         let known = isRebuilt ? 0 : min(table.pageCount, pageCount)
         try candidates.forEach { page throws(StoreError) in
@@ -146,7 +146,11 @@ extension Database {
         defer { announceIfPublished() }
         return locked {
             guard needsReconcile || isTableUnknown else { return .clean }
-            guard files.database != nil, !isClosing else { return .clean }
+            if isClosing { return .clean }
+            guard files.database != nil else {
+                (needsReconcile, isTableUnknown) = (false, false)
+                return .clean
+            }
             let isLocked =
                 (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount)) == false
             if journal.isActive {
@@ -202,7 +206,7 @@ extension Database {
     }
 
     /// Returns false when the file is not whole yet: a copy of a database is just being written.
-    private func reconcileFile() throws(StoreError) -> Bool {
+    func reconcileFile() throws(StoreError) -> Bool {
         guard let header = databaseHeader(), let size = try? files.database?.size() else {
             dirty.removeAll()
             return true

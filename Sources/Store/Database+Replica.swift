@@ -18,6 +18,8 @@ struct ReplicaState {
     var expected = Position.zero
     /// The database must be compared with the primary's as a whole: its position is not to be trusted.
     var needsResync = false
+    /// Nothing more is received: the node stops.
+    var isRefusing = false
     var applier: Applier?
     /// What keeps the log from being copied back, and since when.
     var obstacle: String?
@@ -43,6 +45,12 @@ extension Database {
             replica.expected = position
             context.logger.warning("database \"\(name)\": \(reason); fetching it again from the primary, keeping what is equal")
         }
+    }
+
+    /// Receives nothing more; who waits to hand over a transaction stops waiting.
+    func refuseReceiving() {
+        locked { replica.isRefusing = true }
+        monitor.wakeAll()
     }
 
     /// Begins to receive a transaction from the primary.
@@ -92,8 +100,8 @@ extension Database {
     /// Queues a verified transaction. Waits while the queue is over its bound.
     func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
         try locked { () throws(StoreError) in
-            while replica.queuedBytes > Self.applyQueueBound, !isClosing { monitor.wait() }
-            if isClosing { throw .closing }
+            while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing { monitor.wait() }
+            if isClosing || replica.isRefusing { throw .closing }
             replica.queue.append(received)
             replica.queuedBytes += received.byteCount
             replica.expected = Position(txid: received.header.maxTXID, postApply: received.postApply)
@@ -111,7 +119,11 @@ extension Database {
         guard locked({ table.pageSize != nil && files.database != nil }) else { return }
         let applier = Applier(self)
         try applier.openFiles()
-        locked { replica.applier = applier }
+        locked {
+            replica.applier = applier
+            replica.walBytes = applier.walBytes
+        }
+        monitor.wakeAll()
     }
 
     /// Ends the apply thread and closes its files on the mount.
@@ -224,9 +236,8 @@ public final class IncomingTransaction {
 
     private func spill() throws(StoreError) {
         do throws(Errno) {
-            let target = try file ?? BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive])
-            file = target
-            try target.descriptor.write(buffered, at: stored)
+            if file == nil { file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive]) }
+            try file?.descriptor.write(buffered, at: stored)
         } catch {
             throw .file(FileError("write", temporaryPath, error))
         }

@@ -12,8 +12,8 @@ public final class OwnThreads: Sendable {
     /// Runs `body` with the calling thread counted as one of ours.
     public func withCurrent<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         let thread = Thread.currentID
-        threads.withLock { _ = $0.insert(thread) }
-        defer { threads.withLock { _ = $0.remove(thread) } }
+        let isOutermost = threads.withLock { $0.insert(thread).inserted }
+        defer { if isOutermost { threads.withLock { _ = $0.remove(thread) } } }
         return try body()
     }
 

@@ -49,7 +49,9 @@ final class StoreContext: Sendable {
     let encoders = EncoderPool()
     let ownThreads = OwnThreads()
     private let observers = Mutex<[any StoreObserver]>([])
+    let reconcileRequests = ReconcileRequests()
     private let mountRoot = Mutex<Int32?>(nil)
+    private let mountedAt = Mutex<String?>(nil)
 
     init(options: StoreOptions, logger: Logger, registry: MetricsRegistry) {
         self.options = options
@@ -61,6 +63,12 @@ final class StoreContext: Sendable {
     var mount: Int32? {
         get { mountRoot.withLock { $0 } }
         set { mountRoot.withLock { $0 = newValue } }
+    }
+
+    /// Folder of the mount; nil while there is no mount.
+    var mountPath: String? {
+        get { mountedAt.withLock { $0 } }
+        set { mountedAt.withLock { $0 = newValue } }
     }
 
     func add(_ observer: any StoreObserver) { observers.withLock { $0.append(observer) } }

@@ -120,7 +120,8 @@ public final class TransactionLog: Sendable {
         forget(name)
     }
 
-    private func forget(_ name: LTXFileName) {
+    /// Forgets a file that is no longer there.
+    func forget(_ name: LTXFileName) {
         state.withLock { state in
             guard let index = state.files.firstIndex(where: { $0.name == name }) else { return }
             state.contentBytes -= state.files[index].content?.bytes.count ?? 0

@@ -1,0 +1,56 @@
+import HTTPAPI
+import Mount
+import POSIX
+import Replication
+import Store
+import Synchronization
+
+/// What the node tells about itself: on the mount by special files, over HTTP by `/info` and the health checks.
+final class NodeState: NodeStatus, NodeView {
+    private struct State {
+        var client: StreamClient?
+        var isMounted = false
+    }
+
+    let isCandidate: Bool
+    let mountPath: String
+    private let configuredHostname: String
+    private let state = Mutex(State())
+
+    init(isCandidate: Bool, mountPath: String, primaryHostname: String) {
+        self.isCandidate = isCandidate
+        self.mountPath = mountPath
+        configuredHostname = primaryHostname
+    }
+
+    /// Notes the client that knows about the primary.
+    func follow(_ client: StreamClient) { state.withLock { $0.client = client } }
+
+    /// Notes whether the databases are mounted.
+    func setMounted(_ isMounted: Bool) { state.withLock { $0.isMounted = isMounted } }
+
+    private var client: StreamClient? { state.withLock { $0.client } }
+
+    var isMounted: Bool { state.withLock { $0.isMounted } }
+
+    var primaryHostname: String? {
+        guard let client, client.status.isConnected else { return nil }
+        return configuredHostname
+    }
+
+    var connectionError: String? { client?.status.lastError }
+
+    // With a static lease the candidate is the primary.
+    var lag: Lag { isCandidate ? .none : client?.lag ?? .unknown }
+
+    func lag(of name: DatabaseName) -> Lag { isCandidate ? .none : client?.lag(of: name) ?? .unknown }
+
+    var connectedPrimary: String? { primaryHostname }
+
+    var lagMilliseconds: Int64 { Int64(lag.milliseconds) }
+
+    var lastPrimaryMilliseconds: Int64 {
+        let lag = lag
+        return lag.isKnown ? WallClock.milliseconds - Int64(lag.milliseconds) : 0
+    }
+}

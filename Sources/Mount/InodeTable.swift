@@ -1,0 +1,156 @@
+import FUSE
+import POSIX
+import Store
+import Synchronization
+
+/// What an inode is.
+enum InodeKind: Sendable {
+    /// A folder; its content is in the folder of the same name below `DATA/local`.
+    case folder
+    /// One of the files of a database.
+    case database(Database, DatabaseFileKind, BackingFile)
+    /// A file that stays on this node. The backing file is open while somebody has the inode open.
+    case local(BackingFile?)
+    /// A file whose content the daemon makes up.
+    case special(SpecialFile)
+}
+
+/// An inode that the kernel knows, or may get to know.
+final class Inode: Sendable {
+    /// Its number; never used again.
+    let number: InodeNumber
+
+    struct State: Sendable {
+        var kind: InodeKind
+        /// Name and folder; nil when the name was removed.
+        var place: Place?
+        /// How often the kernel looked it up and did not forget it.
+        var lookups: UInt64 = 0
+        /// Open files.
+        var opens = 0
+        /// The log has said that this file is not replicated.
+        var wasNamed = false
+    }
+
+    /// A name in a folder.
+    struct Place: Hashable, Sendable {
+        var folder: InodeNumber
+        var name: String
+    }
+
+    private let state: Mutex<State>
+
+    init(number: InodeNumber, kind: InodeKind, place: Place?) {
+        self.number = number
+        state = Mutex(State(kind: kind, place: place))
+    }
+
+    var kind: InodeKind { state.withLock { $0.kind } }
+    var place: Place? { state.withLock { $0.place } }
+
+    func withState<Result: Sendable>(_ body: (inout sending State) -> Result) -> Result {
+        state.withLock { body(&$0) }
+    }
+}
+
+/// Inodes by number and by name. Thread-safe; a lock is held only for look-ups in tables.
+final class InodeTable: Sendable {
+    static let root: InodeNumber = 1
+
+    private struct State {
+        var inodes: [InodeNumber: Inode] = [:]
+        var names: [Inode.Place: Inode] = [:]
+        var next: InodeNumber = 16
+    }
+    private let state: Mutex<State>
+
+    init() {
+        let root = Inode(number: Self.root, kind: .folder, place: nil)
+        state = Mutex(State(inodes: [Self.root: root]))
+    }
+
+    /// The inode of a number that the kernel sent.
+    func inode(_ number: InodeNumber) throws(Errno) -> Inode {
+        guard let inode = state.withLock({ $0.inodes[number] }) else { throw .stale }
+        return inode
+    }
+
+    /// The inode that has a name, if the kernel was told of it.
+    func inode(at place: Inode.Place) -> Inode? { state.withLock { $0.names[place] } }
+
+    /// The inode for what a name stands for now: the one it has, if that is the same thing, else a new one. Counts a look-up.
+    func lookedUp(_ place: Inode.Place, _ kind: InodeKind) -> Inode {
+        state.withLock { state in
+            if let inode = state.names[place] {
+                let isSame = inode.withState { current in
+                    guard Self.isSame(current.kind, kind) else { return false }
+                    current.lookups += 1
+                    return true
+                }
+                if isSame { return inode }
+                inode.withState { $0.place = nil }
+            }
+            let inode = Inode(number: state.next, kind: kind, place: place)
+            inode.withState { $0.lookups = 1 }
+            state.next += 1
+            state.inodes[inode.number] = inode
+            state.names[place] = inode
+            return inode
+        }
+    }
+
+    private static func isSame(_ left: InodeKind, _ right: InodeKind) -> Bool {
+        switch (left, right) {
+        case (.folder, .folder), (.local, .local): true
+        case (.database(_, let one, let file), .database(_, let other, let another)): one == other && file === another
+        case (.special(let one), .special(let other)): one == other
+        default: false
+        }
+    }
+
+    /// The kernel forgot look-ups.
+    func forget(_ number: InodeNumber, count: UInt64) {
+        guard number != Self.root else { return }
+        state.withLock { state in
+            guard let inode = state.inodes[number] else { return }
+            let (isGone, place) = inode.withState { inode in
+                inode.lookups -= min(count, inode.lookups)
+                return (inode.lookups == 0, inode.place)
+            }
+            guard isGone else { return }
+            state.inodes[number] = nil
+            if let place, state.names[place] === inode { state.names[place] = nil }
+        }
+    }
+
+    /// A name was removed; its inode lives on as long as somebody uses it.
+    func removed(_ place: Inode.Place) {
+        state.withLock { state in
+            guard let inode = state.names.removeValue(forKey: place) else { return }
+            inode.withState { $0.place = nil }
+        }
+    }
+
+    /// A name was changed.
+    func renamed(_ old: Inode.Place, to new: Inode.Place) {
+        state.withLock { state in
+            if let replaced = state.names[new] { replaced.withState { $0.place = nil } }
+            state.names[new] = state.names.removeValue(forKey: old)
+            state.names[new]?.withState { $0.place = new }
+        }
+    }
+
+    /// The path below the root of what a name in a folder is called now.
+    func path(of place: Inode.Place) throws(Errno) -> String {
+        var path = place.name
+        var folder = place.folder
+        var depth = 0
+        while folder != Self.root {
+            guard let parent = try inode(folder).place, depth < 256 else { throw .noEntry }
+            path = parent.name + "/" + path
+            folder = parent.folder
+            depth += 1
+        }
+        return path
+    }
+}

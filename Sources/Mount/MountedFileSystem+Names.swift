@@ -1,0 +1,312 @@
+import FUSE
+import Glibc
+import Logging
+import POSIX
+import SQLiteFormat
+import Store
+
+// Names are made, removed and changed. The kernel lets only one such operation into a folder at a time.
+extension MountedFileSystem {
+    /// Makes and opens a file.
+    public func create(
+        _ name: String,
+        in parent: InodeNumber,
+        mode: UInt32,
+        flags: OpenFlags,
+        caller: Caller
+    ) throws(Errno) -> (Entry, CachePolicy) {
+        let place = Inode.Place(folder: parent, name: name)
+        let isOwn = isOwn(caller)
+        if let existing = try resolve(place, isOwn: isOwn) {
+            if flags.contains(.exclusive) { throw .exists }
+            let inode = inodes.lookedUp(place, existing)
+            do throws(Errno) {
+                let policy = try open(inode.number, flags: flags, caller: caller)
+                return (try entry(inode), policy)
+            } catch {
+                inodes.forget(inode.number, count: 1)
+                throw error
+            }
+        }
+        if parent == InodeTable.root, let (database, suffix) = databaseOfSidecar(name, isOwn: isOwn) {
+            guard case .file(let kind) = suffix else { throw .accessDenied }
+            let file = try database.create(kind, mode: mode, isOwn: isOwn)
+            let inode = inodes.lookedUp(place, .database(database, kind, file))
+            return (try entry(inode), .keep)
+        }
+        guard name != ".primary" else { throw .accessDenied }
+        try checkLocalChange()
+        let file = try BackingFile.open(try localPath(place), [.readWrite, .create], mode: mode & 0o7777)
+        let inode = inodes.lookedUp(place, .local(file))
+        inode.withState { state in
+            state.kind = .local(file)
+            state.opens += 1
+        }
+        return (try entry(inode), .keep)
+    }
+
+    /// Turns a file in the root folder into a database, with the other files that belong to it.
+    ///
+    /// - Returns: false when its name or folder says that it stays on this node.
+    func promote(_ inode: Inode) throws(Errno) -> Bool {
+        guard store.isPrimary, let place = inode.place, place.folder == InodeTable.root, !place.name.hasPrefix("etilqs_"),
+            case .local = inode.kind
+        else { return false }
+        let name: DatabaseName
+        do throws(DatabaseNameError) {
+            name = try DatabaseName(place.name)
+        } catch {
+            logger.warning("\(error); the file stays on this node")
+            return false
+        }
+        let path = try localPath(place)
+        let file = try openLocal(inode)
+        try adopt(name, file, from: path, inode)
+        return true
+    }
+
+    /// Hands a file and those that belong to it over to the database of a name.
+    private func adopt(_ name: DatabaseName, _ file: BackingFile, from path: String, _ inode: Inode) throws(Errno) {
+        let database: Database
+        do throws(StoreError) {
+            database = try store.databaseOrNew(name)
+        } catch {
+            logger.error("cannot create database \"\(name)\": \(error)")
+            throw error.errno
+        }
+        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+            let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
+            let sidecar = inodes.inode(at: place)
+            let sidecarPath = try localPath(place)
+            guard Files.exists(sidecarPath) else { continue }
+            var backing: BackingFile?
+            if case .local(let open?) = sidecar?.kind { backing = open }
+            if backing == nil { backing = try BackingFile.open(sidecarPath, .readWrite) }
+            guard let backing else { continue }
+            try database.adopt(kind, backing, from: sidecarPath)
+            sidecar?.withState { $0.kind = .database(database, kind, backing) }
+        }
+        try database.adopt(.database, file, from: path)
+        inode.withState { $0.kind = .database(database, .database, file) }
+    }
+
+    /// Says once that a file is not replicated.
+    func nameOnce(_ inode: Inode) {
+        let place = inode.withState { state -> Inode.Place? in
+            if state.wasNamed { return nil }
+            state.wasNamed = true
+            return state.place
+        }
+        guard let place, let path = try? inodes.path(of: place) else { return }
+        // Journals and temporary files of SQLite come and go with every transaction.
+        let isTransient =
+            DatabaseName.suffixes.contains { place.name.hasSuffix($0) } || place.name.contains("-mj")
+            || place.name.hasPrefix("etilqs_")
+        logger.log(
+            isTransient ? .debug : .info,
+            "\"\(path)\" is not a database in the root folder: it stays on this node and is not replicated"
+        )
+    }
+
+    /// Removes a file's name.
+    public func unlink(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
+        let place = Inode.Place(folder: parent, name: name)
+        let isOwn = isOwn(caller)
+        switch try resolve(place, isOwn: isOwn) {
+        case nil:
+            throw .noEntry
+        case .folder:
+            throw .isDirectory
+        case .special:
+            throw .accessDenied
+        case .local:
+            try checkLocalChange()
+            try keepOpen(place)
+            try Files.unlink(try localPath(place))
+        case .database(let database, .database, _):
+            guard store.isPrimary else { throw .accessDenied }
+            try database.drop()
+            try releaseSidecars(of: database)
+        case .database(let database, let kind, _):
+            guard store.isPrimary || isOwn else { throw .accessDenied }
+            try database.unlink(kind, isOwn: isOwn)
+        }
+        inodes.removed(place)
+    }
+
+    /// The files beside a dropped database stay, as they would on any file system; they are no longer a database's.
+    private func releaseSidecars(of database: Database) throws(Errno) {
+        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+            guard let file = database.file(kind) else { continue }
+            let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
+            try database.release(kind, to: try localPath(place))
+            inodes.inode(at: place)?.withState { state in
+                state.kind = .local(file)
+                state.opens += 1
+            }
+        }
+    }
+
+    /// An inode that loses its name can be read only through a descriptor: makes sure that it has one.
+    private func keepOpen(_ place: Inode.Place) throws(Errno) {
+        guard let inode = inodes.inode(at: place), case .local(nil) = inode.kind else { return }
+        let file = try? BackingFile.open(try localPath(place), .readOnly)
+        inode.withState { state in
+            if case .local(nil) = state.kind { state.kind = .local(file) }
+        }
+    }
+
+    /// Makes a folder. It and all in it stay on this node.
+    public func makeDirectory(_ name: String, in parent: InodeNumber, mode: UInt32) throws(Errno) -> Entry {
+        let place = Inode.Place(folder: parent, name: name)
+        try checkLocalChange()
+        if try resolve(place, isOwn: false) != nil { throw .exists }
+        try Files.makeDirectory(try localPath(place), mode: mode & 0o7777)
+        let inode = inodes.lookedUp(place, .folder)
+        let path = try inodes.path(of: place)
+        logger.info("\"\(path)/\" is a folder: what is in it stays on this node and is not replicated")
+        return try entry(inode)
+    }
+
+    /// Removes an empty folder.
+    public func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) {
+        let place = Inode.Place(folder: parent, name: name)
+        try checkLocalChange()
+        guard case .folder = try resolve(place, isOwn: false) else { throw .notDirectory }
+        try Files.removeDirectory(try localPath(place))
+        inodes.removed(place)
+    }
+
+    // MARK: - Rename
+
+    /// Gives a file or folder another name.
+    ///
+    /// A database's file first becomes a file like any other, then takes its new name, then becomes what that name says: so every
+    /// combination is one of a few steps. Content that arrives at a database's name is compared with what was there and
+    /// becomes one transaction of it.
+    public func rename(
+        _ name: String,
+        in parent: InodeNumber,
+        to newName: String,
+        in newParent: InodeNumber,
+        flags: UInt32
+    ) throws(Errno) {
+        let old = Inode.Place(folder: parent, name: name)
+        let new = Inode.Place(folder: newParent, name: newName)
+        try checkLocalChange()
+        guard flags & ~1 == 0 else { throw .invalidArgument }
+        guard let source = try resolve(old, isOwn: false) else { throw .noEntry }
+        let target = try resolve(new, isOwn: false)
+        if flags & 1 != 0, target != nil { throw .exists }
+        if case .special = source { throw .accessDenied }
+        if case .special = target { throw .accessDenied }
+        if case .folder = source {
+            if let target, case .folder = target {} else if target != nil { throw .notDirectory }
+            try Files.rename(try localPath(old), try localPath(new))
+            return inodes.renamed(old, to: new)
+        }
+        if case .folder = target { throw .isDirectory }
+
+        let file = try detach(old, source)
+        if case .local = target { try keepOpen(new) }
+        let newPath = try localPath(new)
+        try Files.rename(try localPath(old), newPath)
+        try attach(new, target, file, newPath, inode: inodes.inode(at: old))
+        inodes.renamed(old, to: new)
+    }
+
+    /// Makes the file of a name one that stays on this node, under the same name. Returns its backing file.
+    private func detach(_ place: Inode.Place, _ kind: InodeKind) throws(Errno) -> BackingFile {
+        let inode = inodes.inode(at: place)
+        let path = try localPath(place)
+        switch kind {
+        case .database(let database, let kind, let file):
+            if kind == .database {
+                try database.drop(movingTo: path)
+                try releaseSidecars(of: database)
+            } else {
+                try database.release(kind, to: path)
+            }
+            inode?.withState { state in
+                state.kind = .local(file)
+                state.opens += 1
+            }
+            return file
+        default:
+            if case .local(let open?) = inode?.kind { return open }
+            return try BackingFile.open(path, .readWrite)
+        }
+    }
+
+    /// Makes a file that just got its name what the name says.
+    private func attach(
+        _ place: Inode.Place,
+        _ target: InodeKind?,
+        _ file: BackingFile,
+        _ path: String,
+        inode: Inode?
+    ) throws(Errno) {
+        guard place.folder == InodeTable.root else { return }
+        if let (database, suffix) = databaseOfSidecar(place.name, isOwn: false), case .file(let kind) = suffix {
+            if database.file(kind) != nil { try database.unlink(kind, isOwn: false) }
+            try database.adopt(kind, file, from: path)
+            inode?.withState { $0.kind = .database(database, kind, file) }
+            return
+        }
+        let isDatabase = withUnsafeTemporaryAllocation(byteCount: DatabaseHeader.size, alignment: 8) { bytes in
+            let count = (try? file.descriptor.read(into: bytes, at: 0)) ?? 0
+            return DatabaseHeader.isDatabase(prefix: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        }
+        guard isDatabase, !place.name.hasPrefix("etilqs_"), let name = try? DatabaseName(place.name) else {
+            // What is no database took the place of one.
+            if case .database(let database, .database, _) = target {
+                try database.drop()
+                try releaseSidecars(of: database)
+            }
+            return
+        }
+        let carrier = inode ?? Inode(number: 0, kind: .local(file), place: place)
+        try adopt(name, file, from: path, carrier)
+        if case .database(let database, _, _) = carrier.kind { try database.reconcileAdopted() }
+    }
+
+    // MARK: - Listing
+
+    /// The names in a folder.
+    public func list(_ number: InodeNumber) throws(Errno) -> [ListedName] {
+        let inode = try inodes.inode(number)
+        guard case .folder = inode.kind else { throw .notDirectory }
+        var names: [ListedName] = []
+        let path = try folderPath(inode.place)
+        for entry in try Files.list(path) {
+            names.append(ListedName(name: entry.name, inode: 0, type: entry.isDirectory ? S_IFDIR : S_IFREG))
+        }
+        if number == InodeTable.root { names += rootNames() }
+        for index in names.indices {
+            let place = Inode.Place(folder: number, name: names[index].name)
+            names[index].inode = inodes.inode(at: place)?.number ?? UInt64(UInt32.max)
+        }
+        return names
+    }
+
+    private func rootNames() -> [ListedName] {
+        var names = [".lag"]
+        if node.connectedPrimary != nil { names.append(".primary") }
+        for database in store.databases where database.isShownOnMount {
+            for kind in DatabaseFileKind.allCases where database.file(kind) != nil {
+                names.append(database.name.text + kind.suffix)
+            }
+            names.append(database.name.text + "-pos")
+        }
+        return names.map { ListedName(name: $0, inode: 0, type: S_IFREG) }
+    }
+
+    /// Puts a folder's names on disk. In the root folder they are those of all databases: each is put on disk with its commits.
+    public func synchronizeDirectory(_ number: InodeNumber) throws(Errno) {
+        let inode = try inodes.inode(number)
+        let path = try folderPath(inode.place)
+        try Files.synchronizeDirectory(path)
+        guard number == InodeTable.root else { return }
+        for database in store.databases where database.isShownOnMount { try database.synchronizeNames() }
+    }
+}

@@ -1,0 +1,336 @@
+import FUSE
+import Glibc
+import Logging
+import POSIX
+import SQLiteFormat
+import Store
+
+/// The file system of a node: the store's databases and special files, and files that stay on this node.
+public final class MountedFileSystem: FileSystem {
+    let store: Store
+    let node: any NodeStatus
+    let logger: Logger
+    let inodes = InodeTable()
+    /// The folder `DATA/local`.
+    let localDirectory: String
+    /// Files and folders of these users and groups, as everything on the mount is the daemon's.
+    private let owner = (user: getuid(), group: getgid())
+
+    /// Seconds for which the kernel may believe names and attributes. On the primary nothing changes behind its back; on a
+    /// replica databases come and go.
+    private let timeout: Double
+    private let absentTimeout: Double
+
+    /// Shows `store`. Makes `DATA/local` if missing.
+    public init(_ store: Store, node: any NodeStatus, logger: Logger) throws(FileError) {
+        self.store = store
+        self.node = node
+        self.logger = logger
+        localDirectory = store.dataDirectory + "/local"
+        timeout = store.isPrimary ? 86_400 : 1
+        absentTimeout = store.isPrimary ? 86_400 : 0
+        do throws(Errno) {
+            try Files.makeDirectories(localDirectory)
+        } catch {
+            throw FileError("create", localDirectory, error)
+        }
+    }
+
+    func isOwn(_ caller: Caller) -> Bool { store.isOwn(thread: caller.threadID) }
+
+    /// Path in the data directory of a file that stays on this node.
+    func localPath(_ place: Inode.Place) throws(Errno) -> String {
+        localDirectory + "/" + (try inodes.path(of: place))
+    }
+
+    /// Path in the data directory of a folder that stays on this node; nil is the root folder.
+    func folderPath(_ place: Inode.Place?) throws(Errno) -> String {
+        guard let place else { return localDirectory }
+        return try localPath(place)
+    }
+
+    // MARK: - Look-up
+
+    /// What a name stands for.
+    func resolve(_ place: Inode.Place, isOwn: Bool) throws(Errno) -> InodeKind? {
+        if place.folder == InodeTable.root, let kind = resolveInRoot(place.name, isOwn: isOwn) { return kind }
+        let path = try localPath(place)
+        do throws(Errno) {
+            let status = try Files.status(path)
+            if status.isDirectory { return .folder }
+            return status.isRegularFile ? .local(nil) : nil
+        } catch .noEntry {
+            return nil
+        }
+    }
+
+    private func resolveInRoot(_ name: String, isOwn: Bool) -> InodeKind? {
+        if name == ".lag" { return .special(.lag) }
+        if name == ".primary" { return node.connectedPrimary == nil ? nil : .special(.primary) }
+        if let database = shownDatabase(name, isOwn: isOwn), let file = database.file(.database) {
+            return .database(database, .database, file)
+        }
+        guard let (database, suffix) = databaseOfSidecar(name, isOwn: isOwn) else { return nil }
+        switch suffix {
+        case .file(let kind):
+            return database.file(kind).map { .database(database, kind, $0) }
+        case .position:
+            return .special(.position(database))
+        case .lock:
+            return .special(.lock(database))
+        }
+    }
+
+    /// What the end of a name says.
+    enum Suffix {
+        case file(DatabaseFileKind)
+        case position
+        case lock
+    }
+
+    /// The database that a name with one of the known suffixes belongs to.
+    func databaseOfSidecar(_ name: String, isOwn: Bool) -> (Database, Suffix)? {
+        let suffixes: [(String, Suffix)] = [
+            ("-journal", .file(.journal)), ("-wal", .file(.wal)), ("-shm", .file(.shm)), ("-pos", .position), ("-lock", .lock),
+        ]
+        for (text, suffix) in suffixes where name.hasSuffix(text) {
+            if let database = shownDatabase(String(name.dropLast(text.count)), isOwn: isOwn) { return (database, suffix) }
+        }
+        return nil
+    }
+
+    /// A database that the mount shows; the daemon itself also sees those that are not set up yet.
+    func shownDatabase(_ text: String, isOwn: Bool) -> Database? {
+        guard let name = try? DatabaseName(text), let database = store.database(name) else { return nil }
+        return database.isShownOnMount || isOwn && database.file(.database) != nil ? database : nil
+    }
+
+    /// Looks a name up.
+    public func lookup(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) -> LookupResult {
+        let place = Inode.Place(folder: parent, name: name)
+        let isOwn = isOwn(caller)
+        guard let kind = try resolve(place, isOwn: isOwn) else { return .absent(timeout: absentTimeout(of: name)) }
+        let inode = inodes.lookedUp(place, kind)
+        return .found(try entry(inode, isHidden: isHidden(kind)))
+    }
+
+    private func isHidden(_ kind: InodeKind) -> Bool {
+        if case .database(let database, _, _) = kind { return !database.isShownOnMount }
+        return false
+    }
+
+    /// `.primary` comes without the kernel's doing.
+    private func absentTimeout(of name: String) -> Double { name == ".primary" ? 0 : absentTimeout }
+
+    func entry(_ inode: Inode, isHidden: Bool = false) throws(Errno) -> Entry {
+        let attributes = try attributes(inode)
+        return Entry(inode: inode.number, attributes: attributes, timeout: isHidden ? 0 : attributes.timeout)
+    }
+
+    /// The kernel dropped look-ups.
+    public func forget(_ inode: InodeNumber, count: UInt64) { inodes.forget(inode, count: count) }
+
+    // MARK: - Attributes
+
+    /// Attributes of an inode.
+    public func attributes(of inode: InodeNumber) throws(Errno) -> Attributes { try attributes(try inodes.inode(inode)) }
+
+    func attributes(_ inode: Inode) throws(Errno) -> Attributes {
+        let (kind, place) = inode.withState { ($0.kind, $0.place) }
+        switch kind {
+        case .folder:
+            let path = try folderPath(place)
+            var status = try Files.status(path).raw
+            if inode.number == InodeTable.root { status.st_mode = S_IFDIR | (store.isPrimary ? 0o777 : 0o555) }
+            return finished(status, inode, timeout)
+        case .database(_, let kind, let file):
+            var status = try file.descriptor.status().raw
+            status.st_mode = S_IFREG | (kind == .database && !store.isPrimary ? 0o444 : 0o666)
+            (status.st_uid, status.st_gid) = owner
+            status.st_nlink = place == nil ? 0 : 1
+            return finished(status, inode, timeout)
+        case .local(let file):
+            if let file { return finished(try file.descriptor.status().raw, inode, timeout) }
+            guard let place else { throw .stale }
+            return finished(try Files.status(try localPath(place)).raw, inode, timeout)
+        case .special(let file):
+            let content = file.content(node)
+            var status = stat()
+            status.st_mode = S_IFREG | file.mode
+            status.st_size = off_t(content.bytes.count)
+            status.st_nlink = 1
+            (status.st_uid, status.st_gid) = owner
+            status.st_mtim = timespec(tv_sec: Int(content.modified / 1000), tv_nsec: Int(content.modified % 1000) * 1_000_000)
+            return finished(status, inode, 0)
+        }
+    }
+
+    private func finished(_ status: stat, _ inode: Inode, _ timeout: Double) -> Attributes {
+        var status = status
+        status.st_ino = ino_t(inode.number)
+        return Attributes(status, timeout: timeout)
+    }
+
+    /// Changes size, mode, owner or times. Mode, owner and times of a database's files do not change.
+    public func setAttributes(
+        of number: InodeNumber,
+        _ changes: AttributeChanges,
+        caller: Caller
+    ) throws(Errno) -> Attributes {
+        let inode = try inodes.inode(number)
+        switch inode.kind {
+        case .database(let database, let kind, let file):
+            if let size = changes.size { try database.truncate(kind, file, to: size, isOwn: isOwn(caller)) }
+        case .local:
+            try checkLocalChange()
+            let file = try openLocal(inode)
+            if let size = changes.size { try file.descriptor.truncate(to: size) }
+            try file.descriptor.apply(changes)
+        case .folder:
+            try checkLocalChange()
+            guard let place = inode.place else { break }
+            try FileDescriptor.open(try localPath(place), [.directory]).apply(changes)
+        case .special:
+            break
+        }
+        return try attributes(inode)
+    }
+
+    /// Files that stay on this node may change where the node writes.
+    func checkLocalChange() throws(Errno) {
+        if !store.isPrimary { throw .accessDenied }
+    }
+
+    // MARK: - Content
+
+    /// Opens a file.
+    public func open(_ number: InodeNumber, flags: OpenFlags, caller: Caller) throws(Errno) -> CachePolicy {
+        let inode = try inodes.inode(number)
+        let isForWriting = flags.rawValue & O_ACCMODE != O_RDONLY
+        switch inode.kind {
+        case .database(let database, let kind, _):
+            try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
+        case .local:
+            if isForWriting { try checkLocalChange() }
+            let file = try openLocal(inode)
+            inode.withState { state in
+                state.opens += 1
+                if case .local(nil) = state.kind { state.kind = .local(file) }
+            }
+        case .folder:
+            throw .isDirectory
+        case .special:
+            return .direct
+        }
+        return .keep
+    }
+
+    /// The backing file of a file that stays on this node, opened if nobody has it open.
+    func openLocal(_ inode: Inode) throws(Errno) -> BackingFile {
+        let (kind, place) = inode.withState { ($0.kind, $0.place) }
+        if case .local(let file?) = kind { return file }
+        guard let place else { throw .stale }
+        let path = try localPath(place)
+        do throws(Errno) {
+            return try BackingFile.open(path, [.readWrite, .noFollow])
+        } catch .accessDenied {
+            return try BackingFile.open(path, [.readOnly, .noFollow])
+        }
+    }
+
+    /// The last user of an open file closed it.
+    public func release(_ number: InodeNumber) {
+        guard let inode = try? inodes.inode(number) else { return }
+        inode.withState { state in
+            guard case .local = state.kind else { return }
+            state.opens -= 1
+            if state.opens <= 0, state.place != nil { state.kind = .local(nil) }
+        }
+    }
+
+    /// Reads.
+    public func read(
+        _ number: InodeNumber,
+        into buffer: UnsafeMutableRawBufferPointer,
+        at offset: Int64
+    ) throws(Errno) -> Int {
+        let inode = try inodes.inode(number)
+        switch inode.kind {
+        case .database(_, _, let file):
+            return try file.descriptor.read(into: buffer, at: offset)
+        case .local:
+            return try openLocal(inode).descriptor.read(into: buffer, at: offset)
+        case .special(let file):
+            let bytes = file.content(node).bytes.dropFirst(Int(clamping: offset)).prefix(buffer.count)
+            buffer.copyBytes(from: bytes)
+            return bytes.count
+        case .folder:
+            throw .isDirectory
+        }
+    }
+
+    /// Writes. A file in the root folder whose content starts as a database becomes one, before the write.
+    public func write(
+        _ number: InodeNumber,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64,
+        caller: Caller
+    ) throws(Errno) {
+        let inode = try inodes.inode(number)
+        switch inode.kind {
+        case .database(let database, let kind, let file):
+            try database.write(kind, file, bytes, at: offset, isOwn: isOwn(caller))
+        case .local:
+            if offset == 0, DatabaseHeader.isDatabase(prefix: bytes), try promote(inode) {
+                return try write(number, bytes, at: offset, caller: caller)
+            }
+            nameOnce(inode)
+            try openLocal(inode).descriptor.write(bytes, at: offset)
+        case .special(.position), .special(.lock), .special(.lag), .special(.primary):
+            throw .accessDenied
+        case .folder:
+            throw .isDirectory
+        }
+    }
+
+    /// Puts a file on disk.
+    public func synchronize(_ number: InodeNumber, dataOnly: Bool) throws(Errno) {
+        switch try inodes.inode(number).kind {
+        case .database(let database, let kind, let file):
+            try database.synchronize(kind, file, dataOnly: dataOnly)
+        case .local(let file?):
+            if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }
+        default:
+            break
+        }
+    }
+
+    /// Reserves space.
+    public func allocate(_ number: InodeNumber, mode: Int32, offset: Int64, length: Int64) throws(Errno) {
+        let inode = try inodes.inode(number)
+        switch inode.kind {
+        case .database(let database, let kind, let file):
+            // Only reserving: punching holes would change content behind the capture.
+            guard mode & ~1 == 0 else { throw .notSupported }
+            try database.allocate(kind, file, mode: mode, offset: offset, length: length, isOwn: false)
+        case .local:
+            try openLocal(inode).descriptor.allocate(mode: mode, offset: offset, length: length)
+        default:
+            throw .notSupported
+        }
+    }
+
+    /// Space and limits of the data directory's file system.
+    public func statistics() throws(Errno) -> statvfs { try Files.fileSystem(store.dataDirectory) }
+}
+
+extension FileDescriptor {
+    /// Sets mode, owner and times.
+    fileprivate func apply(_ changes: AttributeChanges) throws(Errno) {
+        if let mode = changes.mode { try setMode(mode) }
+        if changes.userID != nil || changes.groupID != nil { try setOwner(user: changes.userID, group: changes.groupID) }
+        if changes.accessed != nil || changes.modified != nil {
+            try setTimes(accessed: changes.accessed, modified: changes.modified)
+        }
+    }
+}

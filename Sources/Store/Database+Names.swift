@@ -1,0 +1,135 @@
+import Capture
+import LTX
+import Logging
+import POSIX
+import SQLiteFormat
+
+// A database gets its files, and loses them: creation, removal, renaming. The mount calls these while it holds its lock on
+// names, so that two of them never meet.
+extension Database {
+    /// Takes over a file that became one of this database: it moves into the database's folder and keeps its inode.
+    ///
+    /// - Parameter localPath: where the file is now.
+    public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
+        try changing { () throws(Errno) in
+            try drainQueue()
+            try Files.rename(localPath, path(kind))
+            files[kind] = file
+            switch kind {
+            case .database:
+                try adoptDatabase(file)
+            case .journal:
+                journal = withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
+                    file.lenientRead(bytes, 0) == 8 ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
+                }
+            case .wal:
+                try adoptLog(file)
+            case .shm:
+                break
+            }
+        }
+    }
+
+    /// All content of the file is in doubt: it replaces what the table knows.
+    private func adoptDatabase(_ file: BackingFile) throws(Errno) {
+        isShown = true
+        let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
+        let pages = UInt32(clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue))
+        let all = max(min(pages, 1), table.pageCount)
+        if all > 0 {
+            dirty.insert(1 ... all)
+            requestReconcile()
+        }
+    }
+
+    private func adoptLog(_ file: BackingFile) throws(Errno) {
+        let content = try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
+        wal.resume(content, capturedThrough: UInt32(content.frames.count), fileSize: try file.size(), read: file.lenientRead)
+        walPages.removeAll()
+        for page in content.frames {
+            walPages.insert(PageNumber(page))
+            suspect.insert(PageNumber(page))
+        }
+        if !content.frames.isEmpty { requestReconcile() }
+    }
+
+    /// Compares what was adopted, now: the caller knows that nobody is writing (a rename).
+    public func reconcileAdopted() throws(Errno) {
+        try changing { () throws(Errno) in
+            guard !journal.isActive, wal.committedFrames == 0 else { return }
+            try emitDatabaseFile {}
+            needsReconcile = false
+        }
+    }
+
+    /// Gives up a file other than the database file, which moves to `localPath` and stays as it is.
+    public func release(_ kind: DatabaseFileKind, to localPath: String) throws(Errno) {
+        precondition(kind != .database, "the database file goes by drop")
+        try changing { () throws(Errno) in
+            guard files[kind] != nil else { throw .noEntry }
+            switch kind {
+            case .journal:
+                try endJournal { () throws(Errno) in try Files.rename(path(kind), localPath) }
+            case .wal:
+                try drainQueue()
+                try Files.rename(path(kind), localPath)
+                let pages = wal.frames
+                wal.end()
+                walPages.removeAll()
+                for page in pages { suspect.insert(PageNumber(page)) }
+                if !pages.isEmpty { requestReconcile() }
+            default:
+                try Files.rename(path(kind), localPath)
+            }
+            files[kind] = nil
+        }
+    }
+
+    /// Drops the database: one transaction with no pages. TXIDs go on when it is created again.
+    ///
+    /// Its file is removed, or moves to `localPath`. Its other files stay, as they do on any file system; see `release`.
+    public func drop(movingTo localPath: String? = nil) throws(Errno) {
+        try changing { () throws(Errno) in
+            guard files.database != nil else { throw .noEntry }
+            guard context.options.isPrimary else { throw .accessDenied }
+            try drainQueue()
+            // Snapshots go on reading from the open file; nothing is overwritten.
+            let remove = { () throws(Errno) in
+                if let localPath { try Files.rename(self.path(.database), localPath) } else { try Files.unlink(self.path(.database)) }
+            }
+            if let pageSize = table.pageSize, table.pageCount > 0 {
+                wal.end()
+                do throws(StoreError) {
+                    try emitDifference(
+                        in: PageSet(),
+                        pageSize: pageSize,
+                        pageCount: 0,
+                        read: { _, _ in },
+                        completing: remove
+                    )
+                } catch {
+                    throw error.errno
+                }
+            } else {
+                try remove()
+            }
+            files.database = nil
+            table = PageChecksumTable()
+            dirty.removeAll()
+            suspect.removeAll()
+            walPages.removeAll()
+            isTableUnknown = false
+            needsReconcile = false
+            isShown = false
+            fault = nil
+        }
+    }
+}
+
+extension Database {
+    /// Whether the mount shows it.
+    public var isShownOnMount: Bool { locked { isShown } }
+
+    /// Puts the names of its files on disk.
+    public func synchronizeNames() throws(Errno) { try Files.synchronizeDirectory(directory) }
+}

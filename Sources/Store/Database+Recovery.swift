@@ -1,0 +1,379 @@
+import Apply
+import Capture
+import LTX
+import Logging
+import POSIX
+import SQLiteFormat
+
+// Opening a database: which position does its content have? Nobody else sees the files yet, so no lock matters.
+//
+// After a clean stop the saved checksums say it. After an unclean one the newest sound LTX file names the position n, and:
+//
+//   primary   The state at n is the log's frames up to the one that file n was made of, over the database file. Commits
+//             behind it are captured again, with the same TXIDs. If that state does not have the checksum of n (power
+//             failed, or somebody changed the files), the content is right and the record is not: all of it becomes
+//             one transaction. A hot journal is left to SQLite; the table is learned when it was rolled back.
+//   replica   The local log may hold transactions whose files were not synced, or lack some that were: the content's
+//             checksum is looked up among the files. Unknown content is fetched again.
+extension Database {
+    /// Opens the files and finds the position. Content is never thrown away.
+    func open() throws(StoreError) {
+        let saved = takeSavedChecksums()
+        try openFiles()
+        if let saved, saved.database == SavedChecksums.Stamp(files.database), saved.log == .init(files.wal),
+            !hasHotJournal, saved.position.txid == log.newest?.name.maxTXID ?? .zero
+        {
+            try resume(saved)
+        } else if files.database == nil {
+            position = newestSoundPosition()?.position ?? .zero
+            if let newest = newestSoundPosition(), newest.header.commit > 0 {
+                context.logger.error(
+                    "database \"\(name)\": \(path(.database)) is missing, but transaction \(newest.header.maxTXID) is on "
+                        + "record; restore the file, or create the database anew"
+                )
+            }
+        } else if context.options.isPrimary {
+            try recoverPrimary()
+        } else {
+            try recoverReplica()
+        }
+        replica.expected = position
+        isShown = table.pageCount > 0 || isTableUnknown
+    }
+
+    private func openFiles() throws(StoreError) {
+        do throws(Errno) {
+            try Files.unlink(path(.shm), ifExists: true)
+            try Files.unlink(path(.database) + ".tmp", ifExists: true)
+            for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
+                files[kind] = try BackingFile.open(path(kind), .readWrite)
+            }
+            if let file = files.database, try file.size() == 0, table.pageCount == 0, log.newest == nil {
+                // Created and never written: nothing to replicate.
+                files.database = nil
+                try Files.unlink(path(.database))
+            }
+        } catch {
+            throw .file(FileError("open", directory, error))
+        }
+    }
+
+    private var hasHotJournal: Bool {
+        guard let file = files.journal else { return false }
+        return withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
+            file.lenientRead(bytes, 0) == 8 && JournalState(prefix: UnsafeRawBufferPointer(bytes)).isActive
+        }
+    }
+
+    // MARK: - Clean
+
+    private func takeSavedChecksums() -> SavedChecksums? {
+        let path = directory + "/checksums"
+        guard let bytes = try? Files.read(path, limit: 1 << 32) else { return nil }
+        try? Files.unlink(path)
+        return SavedChecksums(bytes)
+    }
+
+    private func resume(_ saved: SavedChecksums) throws(StoreError) {
+        table = saved.table
+        position = saved.position
+        timestamp = saved.timestamp
+        versionBytes = saved.versionBytes
+        let content = try readLog()
+        guard context.options.isPrimary else { return try prepareReplica(content) }
+        let isSameLog = content.header?.salt1 == saved.salt1 && content.header?.salt2 == saved.salt2
+        try followLog(content, capturedThrough: isSameLog ? saved.capturedFrames : 0)
+    }
+
+    /// Saves the checksums for the next start. Call when nobody can write any more.
+    func saveChecksums() throws(StoreError) {
+        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil, queue.isEmpty,
+            files.database != nil, !journal.isActive, !replica.needsResync
+        else { return }
+        let saved = SavedChecksums(
+            position: position,
+            timestamp: timestamp,
+            table: table,
+            versionBytes: versionBytes,
+            files: files,
+            capturedFrames: context.options.isPrimary ? wal.committedFrames : UInt32(replica.overlay.count),
+            header: wal.header
+        )
+        do throws(Errno) {
+            try Files.replace(directory + "/checksums", with: saved.encoded())
+        } catch {
+            throw .file(FileError("save", directory + "/checksums", error))
+        }
+    }
+
+    // MARK: - Records
+
+    private struct Record {
+        var header: LTXHeader
+        var position: Position
+    }
+
+    /// Position of the newest file that is whole. Files behind it that are not are set aside: power failed before they were
+    /// on disk, and their transactions are captured again or fetched again.
+    private func newestSoundPosition() -> Record? {
+        while let file = log.newest {
+            if let record = readRecord(file.name) { return record }
+            let path = log.path(of: file.name)
+            context.logger.warning("database \"\(name)\": \(path) is damaged; set aside as \(path).damaged")
+            try? Files.rename(path, path + ".damaged")
+            log.forget(file.name)
+        }
+        return nil
+    }
+
+    private func readRecord(_ name: LTXFileName) -> Record? {
+        guard let file = try? FileDescriptor.open(log.path(of: name), .readOnly) else { return nil }
+        let decoder = LTXDecoder()
+        let buffer = Buffer(count: 1 << 20)
+        var header: LTXHeader?
+        var trailer: LTXTrailer?
+        var offset: Int64 = 0
+        decoder.begin()
+        do {
+            while true {
+                let count = try file.read(into: buffer.bytes, at: offset)
+                if count == 0 { break }
+                try decoder.feed(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])) { event in
+                    if case .header(let value) = event { header = value }
+                    if case .trailer(let value) = event { trailer = value }
+                }
+                offset += Int64(count)
+            }
+            try decoder.finish()
+        } catch {
+            return nil
+        }
+        guard let header, let trailer, header.fileName == name else { return nil }
+        return Record(header: header, position: Position(txid: header.maxTXID, postApply: trailer.postApply))
+    }
+
+    private func readLog() throws(StoreError) -> WALContent {
+        guard let file = files.wal else { return .empty }
+        do throws(Errno) {
+            return try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
+        } catch {
+            throw .file(FileError("read", path(.wal), error))
+        }
+    }
+
+    // MARK: - Primary
+
+    private func recoverPrimary() throws(StoreError) {
+        let record = newestSoundPosition()
+        position = record?.position ?? .zero
+        timestamp = record?.header.timestampMilliseconds ?? 0
+        if hasHotJournal {
+            journal = JournalState(isActive: true)
+            isTableUnknown = true
+            requestReconcile()
+            context.logger.info("database \"\(name)\": a transaction was interrupted; SQLite will roll it back")
+            return
+        }
+        let content = try readLog()
+        guard let file = files.database, let size = try? file.size(), let pageSize = content.header?.pageSize ?? currentPageSize()
+        else {
+            context.logger.error("database \"\(name)\": \(path(.database)) has no sound header; it is kept and not replicated")
+            return
+        }
+        noteVersionBytes(content)
+        let filePages = databaseHeader()?.committedPageCount(fileSize: size) ?? UInt32(clamping: size / Int64(pageSize.rawValue))
+        let pageCount = content.pageCount > 0 ? content.pageCount : filePages
+        let final = LogicalReader(files: files, frames: content.frames, pageSize: pageSize).table(pageCount: pageCount)
+        if let record, final.databaseChecksum == record.position.postApply {
+            table = final
+            return try followLog(content, capturedThrough: UInt32(content.frames.count))
+        }
+        if let record, let captured = capturedFrame(of: record.header, in: content) {
+            let base = baseTable(final, content, capturedThrough: captured, filePages: filePages)
+            if base.databaseChecksum == record.position.postApply {
+                table = base
+                return try followLog(content, capturedThrough: captured)
+            }
+        }
+        if let record {
+            context.logger.warning(
+                "database \"\(name)\": content differs from position \(record.position) after an unclean stop; "
+                    + "emitting all of it as one transaction"
+            )
+        }
+        try followLog(content, capturedThrough: UInt32(content.frames.count))
+        let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+        try emitDifference(
+            in: PageSet(),
+            pageSize: pageSize,
+            pageCount: pageCount,
+            read: { page, buffer in reader.read(page, into: buffer) },
+            completing: {}
+        )
+        published = false
+    }
+
+    /// The frame up to which a transaction file was captured from this log; 0 when it was made before the log began; nil when
+    /// that cannot be told.
+    private func capturedFrame(of header: LTXHeader, in content: WALContent) -> UInt32? {
+        guard let log = content.header else { return 0 }
+        guard header.walSize > 0, header.walSalt1 == log.salt1, header.walSalt2 == log.salt2 else { return 0 }
+        let end = header.walOffset + header.walSize
+        let frames = UInt32(
+            clamping: (end - Int64(WALHeader.size)) / Int64(WALFrames.frameSize(log.pageSize))
+        )
+        return frames == 0 || content.commits.contains(frames) ? frames : nil
+    }
+
+    /// The table as it was after `captured` frames: pages of later frames have their older versions.
+    private func baseTable(
+        _ final: PageChecksumTable,
+        _ content: WALContent,
+        capturedThrough captured: UInt32,
+        filePages: UInt32
+    ) -> PageChecksumTable {
+        guard let pageSize = final.pageSize else { return final }
+        var table = final
+        let reader = LogicalReader(files: files, frames: Array(content.frames.prefix(Int(captured))), pageSize: pageSize)
+        let pageCount = captured > 0 ? commitSize(ofFrame: captured, pageSize) ?? filePages : filePages
+        let buffer = Buffer(count: pageSize.bytes)
+        let before = table.pageCount
+        table.resize(to: pageCount)
+        var pages = Set(content.frames.suffix(from: Int(captured)))
+        if pageCount > before { pages.formUnion(before + 1 ... pageCount) }
+        for number in pages where number <= pageCount && PageNumber(number) != pageSize.lockPage {
+            reader.read(PageNumber(number), into: buffer.bytes)
+            table.set(PageNumber(number), PageChecksum.compute(PageNumber(number), UnsafeRawBufferPointer(buffer.bytes)))
+        }
+        return table
+    }
+
+    private func commitSize(ofFrame frame: UInt32, _ pageSize: PageSize) -> UInt32? {
+        withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
+            guard
+                files.wal?.lenientRead(bytes, WALFrames.offset(ofFrame: frame, pageSize: pageSize)) == bytes.count,
+                let header = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
+            else { return nil }
+            return header.commitSize
+        }
+    }
+
+    /// Takes over the log and captures what it holds beyond `frame`, with the TXIDs that follow the position.
+    func followLog(_ content: WALContent, capturedThrough frame: UInt32) throws(StoreError) {
+        guard let file = files.wal, let size = try? file.size() else { return }
+        wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
+        for page in wal.frames { walPages.insert(PageNumber(page)) }
+        do throws(Errno) {
+            while let commit = wal.nextCommit(after: nil, read: file.lenientRead) { try capture(commit, file) }
+        } catch {
+            throw .file(FileError("capture the log of", name.text, error))
+        }
+    }
+
+    private func noteVersionBytes(_ content: WALContent) {
+        if let header = databaseHeader() { versionBytes = (header.writeVersion, header.readVersion) }
+        if content.frames.contains(1) { versionBytes = (2, 2) }
+    }
+
+    // MARK: - Replica
+
+    private func recoverReplica() throws(StoreError) {
+        if hasHotJournal { try setJournalAside() }
+        let content = try readLog()
+        guard let file = files.database, let size = try? file.size(), let pageSize = content.header?.pageSize ?? currentPageSize()
+        else {
+            context.logger.warning("database \"\(name)\": \(path(.database)) has no sound header; fetching it from the primary")
+            files = DatabaseFiles()
+            return
+        }
+        let filePages = databaseHeader()?.committedPageCount(fileSize: size) ?? UInt32(clamping: size / Int64(pageSize.rawValue))
+        let pageCount = content.pageCount > 0 ? content.pageCount : filePages
+        let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+        table = reader.table(pageCount: pageCount)
+        if !findPosition(reader, pageSize) {
+            replica.needsResync = true
+            context.logger.warning(
+                "database \"\(name)\": content has no known position after an unclean stop; comparing it with the primary's"
+            )
+        }
+        try prepareReplica(content)
+    }
+
+    /// Looks the content's checksum up among the transaction files. The bytes 18 and 19 that the primary has are unknown: each
+    /// possible pair is tried.
+    private func findPosition(_ reader: LogicalReader, _ pageSize: PageSize) -> Bool {
+        let buffer = Buffer(count: pageSize.bytes)
+        reader.read(.first, into: buffer.bytes)
+        let files = log.files
+        var posts: [Checksum: LTXFileName] = [:]
+        for file in files.suffix(4096) {
+            if let post = storedPostApply(file) { posts[post] = file.name }
+        }
+        for mode in [JournalMode.rollback, .wal, .wal2] {
+            buffer.bytes[DatabaseHeader.writeVersionOffset] = mode.versionByte
+            buffer.bytes[DatabaseHeader.readVersionOffset] = mode.versionByte
+            var candidate = table
+            candidate.set(.first, PageChecksum.compute(.first, UnsafeRawBufferPointer(buffer.bytes)))
+            guard let name = posts[candidate.databaseChecksum], readRecord(name) != nil else { continue }
+            table = candidate
+            versionBytes = (mode.versionByte, mode.versionByte)
+            position = Position(txid: name.maxTXID, postApply: candidate.databaseChecksum)
+            for file in files where file.name.maxTXID > name.maxTXID { try? log.remove(file.name) }
+            return true
+        }
+        return false
+    }
+
+    private func storedPostApply(_ file: LTXFile) -> Checksum? {
+        guard file.byteCount >= LTXHeader.byteCount + LTXTrailer.byteCount,
+            let descriptor = try? FileDescriptor.open(log.path(of: file.name), .readOnly)
+        else { return nil }
+        let buffer = Buffer(count: LTXTrailer.byteCount)
+        let offset = Int64(file.byteCount - LTXTrailer.byteCount)
+        guard (try? descriptor.read(into: buffer.bytes, at: offset)) == LTXTrailer.byteCount else { return nil }
+        return try? LTXTrailer(decoding: UnsafeRawBufferPointer(buffer.bytes)).postApply
+    }
+
+    /// Makes the files what a replica's readers need: page 1 says WAL, the log exists, the wal-index is built.
+    private func prepareReplica(_ content: WALContent) throws(StoreError) {
+        guard let file = files.database else { return }
+        let index: BackingFile
+        do throws(Errno) {
+            let mode = JournalMode.wal.versionByte
+            if let header = databaseHeader(), header.writeVersion != mode || header.readVersion != mode {
+                try file.descriptor.write([mode, mode], at: Int64(DatabaseHeader.writeVersionOffset))
+            }
+            if files.journal != nil {
+                try Files.unlink(path(.journal), ifExists: true)
+                files.journal = nil
+            }
+            if files.wal == nil { files.wal = try BackingFile.open(path(.wal)) }
+            index = try BackingFile.open(path(.shm))
+        } catch {
+            throw .file(FileError("prepare", directory, error))
+        }
+        do throws(ApplyError) {
+            try ReplicaWAL.writeIndex(for: content, to: index.descriptor)
+        } catch {
+            throw .fault(database: name.text, reason: error.description)
+        }
+        files.shm = index
+        replica.overlay = content.frames
+    }
+
+    /// A node that was the primary left a transaction unfinished; its pages are in the file. They are compared with the
+    /// primary's like all others; the journal is kept for whoever wants to look at it.
+    private func setJournalAside() throws(StoreError) {
+        let aside = path(.journal) + ".set-aside"
+        do throws(Errno) {
+            try Files.rename(path(.journal), aside)
+        } catch {
+            throw .file(FileError("set aside", path(.journal), error))
+        }
+        files.journal = nil
+        context.logger.warning(
+            "database \"\(name)\": a transaction was left unfinished when this node was the primary; its journal is kept as "
+                + "\(aside), the pages are taken from the primary"
+        )
+    }
+}

@@ -1,0 +1,209 @@
+import LTX
+import Logging
+import Metrics
+import POSIX
+import Synchronization
+
+/// The databases of a node.
+///
+/// Life: `init` opens and recovers what the data directory holds; `start` when there is a mount that nobody sees yet; `stop`
+/// before the mount goes; `close` when no request can come any more.
+public final class Store: Sendable {
+    private let context: StoreContext
+    private let state: Mutex<State>
+
+    private struct State {
+        var databases: [DatabaseName: Database] = [:]
+        var clusterID: ClusterID?
+        var reconciler: Reconciler?
+        var retention: Retention?
+    }
+
+    /// Opens the data directory, which is made if missing.
+    ///
+    /// - Throws: when the directory cannot be used. A fault of a single database is not an error: it is logged, and shown in
+    ///   the database's summary.
+    public init(options: StoreOptions, logger: Logger, registry: MetricsRegistry) throws(StoreError) {
+        context = StoreContext(options: options, logger: logger, registry: registry)
+        let folder = options.dataDirectory + "/dbs"
+        var entries: [DirectoryEntry] = []
+        do throws(Errno) {
+            try Files.makeDirectories(folder)
+            entries = try Files.list(folder)
+        } catch {
+            throw .file(FileError("open the data directory", folder, error))
+        }
+        state = Mutex(State())
+        let clusterID = try ClusterID.load(from: options.dataDirectory)
+        state.withLock { $0.clusterID = clusterID }
+        if clusterID == nil, options.isPrimary { try adopt(clusterID: .random()) }
+        for entry in entries where entry.isDirectory {
+            do throws(DatabaseNameError) {
+                let name = try DatabaseName(entry.name)
+                open(name)
+            } catch {
+                logger.warning("\(folder)/\(entry.name) is left alone: \(error)")
+            }
+        }
+        registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in Double(self?.databases.count ?? 0) }
+        registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") { options.isPrimary ? 1 : 0 }
+    }
+
+    private func open(_ name: DatabaseName) {
+        do throws(StoreError) {
+            _ = try openDatabase(name)
+        } catch {
+            context.logger.error("database \"\(name)\": \(error)")
+        }
+    }
+
+    private func openDatabase(_ name: DatabaseName) throws(StoreError) -> Database {
+        let database = try Database(name: name, context: context)
+        do throws(StoreError) {
+            try database.open()
+        } catch {
+            database.locked { database.fail("cannot be opened: \(error)") }
+        }
+        state.withLock { $0.databases[name] = database }
+        return database
+    }
+
+    // MARK: - The node
+
+    /// Whether this node is the primary.
+    public var isPrimary: Bool { context.options.isPrimary }
+
+    /// Identity of this process, as written into transaction files and the `Litefs-Id` header.
+    public var nodeID: UInt64 { context.options.nodeID }
+
+    /// The data directory.
+    public var dataDirectory: String { context.options.dataDirectory }
+
+    /// The cluster that the data belongs to; nil on a replica that was never connected.
+    public var clusterID: ClusterID? { state.withLock { $0.clusterID } }
+
+    /// Takes on a cluster ID and puts it on disk.
+    public func adopt(clusterID: ClusterID) throws(StoreError) {
+        try clusterID.save(to: context.options.dataDirectory)
+        state.withLock { $0.clusterID = clusterID }
+    }
+
+    /// Whether a thread is one of this process that works on the own mount.
+    public func isOwn(thread: Int32) -> Bool { context.ownThreads.contains(thread) }
+
+    /// Adds somebody who wants to know about changes.
+    public func add(_ observer: any StoreObserver) { context.add(observer) }
+
+    // MARK: - Databases
+
+    /// All databases, dropped ones included, in the order of their names.
+    public var databases: [Database] {
+        state.withLock { Array($0.databases.values) }.sorted { $0.name < $1.name }
+    }
+
+    /// The database of a name, also when it is dropped.
+    public func database(_ name: DatabaseName) -> Database? { state.withLock { $0.databases[name] } }
+
+    /// The database of a name, made empty when there is none.
+    public func databaseOrNew(_ name: DatabaseName) throws(StoreError) -> Database {
+        if let database = database(name) { return database }
+        let folder = context.options.dataDirectory + "/dbs/" + name.text
+        do throws(Errno) {
+            try Files.makeDirectories(folder)
+        } catch {
+            throw .file(FileError("create", folder, error))
+        }
+        return try openDatabase(name)
+    }
+
+    // MARK: - Life
+
+    /// Begins to work through the mount whose root folder is `mount`, before anybody else can see it.
+    public func start(mount: Int32, path: String) {
+        context.mount = mount
+        context.mountPath = path
+        if isPrimary {
+            let reconciler = Reconciler(context) { [weak self] in self?.databases ?? [] }
+            state.withLock { $0.reconciler = reconciler }
+            if databases.contains(where: \.wantsReconcile) { context.reconcileRequests.ring() }
+        } else {
+            for database in databases {
+                do throws(StoreError) {
+                    try database.startReplica()
+                } catch {
+                    database.locked { database.fail("cannot be opened on the mount: \(error)") }
+                }
+            }
+        }
+    }
+
+    /// Begins to remove old transaction files, each `interval`.
+    public func startRetention(interval: Duration) {
+        guard interval > .zero, context.options.retention > .zero else { return }
+        let retention = Retention(interval: interval) { [weak self] in self?.enforceRetention() }
+        state.withLock { $0.retention = retention }
+    }
+
+    /// Removes transaction files that are older than the retention time.
+    public func enforceRetention() {
+        let cutoff = WallClock.milliseconds - context.options.retention.nanoseconds / 1_000_000
+        for database in databases {
+            do throws(Errno) {
+                let removed = try database.log.enforceRetention(olderThan: cutoff)
+                database.counters.reaped.increment(by: UInt64(removed))
+            } catch {
+                context.logger.warning("database \"\(database.name)\": cannot remove old transaction files: \(error)")
+            }
+        }
+    }
+
+    /// Receives nothing more from the primary.
+    public func refuseReceiving() {
+        for database in databases { database.refuseReceiving() }
+    }
+
+    /// Ends all work through the mount and closes the own descriptors on it.
+    public func stop() {
+        let (reconciler, retention) = state.withLock { state in
+            defer { (state.reconciler, state.retention) = (nil, nil) }
+            return (state.reconciler, state.retention)
+        }
+        reconciler?.stop()
+        retention?.stop()
+        for database in databases { database.finishWriting() }
+        for database in databases { database.stopReplica() }
+        context.mount = nil
+    }
+
+    /// Stores what is queued and saves the checksums. Call after the mount's requests have ended.
+    public func close() {
+        for database in databases { database.close() }
+    }
+}
+
+/// The thread that enforces retention.
+private final class Retention: Sendable {
+    private let isStopping = Guarded(false)
+    private let thread: Thread
+
+    init(interval: Duration, _ body: @escaping @Sendable () -> Void) {
+        let stopping = isStopping
+        thread = Thread("retention") {
+            while true {
+                let stop = stopping.withLock { flag in
+                    let deadline = MonotonicTime.now + interval
+                    while !flag.pointee, stopping.wait(until: deadline) {}
+                    return flag.pointee
+                }
+                if stop { return }
+                body()
+            }
+        }
+    }
+
+    func stop() {
+        isStopping.withLock { $0.pointee = true }
+        isStopping.wakeAll()
+        thread.join()
+    }
+}
