@@ -115,7 +115,7 @@ let package = Package(
         tests(
             "DaemonTests",
             ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Logging", "POSIX"]
-        tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
+        ),
         tests(
             "HTTPAPITests",
             [

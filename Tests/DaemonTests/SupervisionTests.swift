@@ -242,7 +242,7 @@ import Testing
         let node = try node(
             "exec=sh -c '\(script)'",
             "exec=true",
-            wrapper: ["unshare", "--fork", "--pid", "--mount-proc"]
+            wrapper: ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
         )
         #expect(try node.ending() == .code(1))
         #expect(node.errors.contains("exit status 5"))
