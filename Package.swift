@@ -111,6 +111,7 @@ let package = Package(
         ),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("StoreTests", ["Store", "LTX", "SQLiteFormat", "CSQLite", "POSIX", "Logging", "Metrics"]),
         tests("LeaseTests", ["Lease"]),
         tests(
             "DaemonTests",

@@ -64,7 +64,8 @@ extension Node {
     }
 
     /// Follows the primary.
-    func follow(_ store: Store, _ state: NodeState, _ readiness: Readiness, _ parts: Parts) throws(StartError) {
+    func follow(_ store: Store, _ state: NodeState, _ readiness: Readiness, _ parts: Parts) throws(StartError)
+    {
         var options = StreamClient.Options(
             primaryURL: lease.advertiseURL,
             primaryHostname: lease.hostname
@@ -106,7 +107,9 @@ final class MountNotifier: StoreObserver {
 
     func visibilityChanged(of database: Database) {
         if isStopped.withLock({ $0.pointee }) { return }
-        for suffix in [""] + DatabaseName.suffixes { session.invalidate(name: database.name.text + suffix, in: 1) }
+        for suffix in [""] + DatabaseName.suffixes {
+            session.invalidate(name: database.name.text + suffix, in: 1)
+        }
     }
 
     func stop() { isStopped.withLock { $0.pointee = true } }

@@ -102,7 +102,8 @@ final class InodeTable: Sendable {
     private static func isSame(_ left: InodeKind, _ right: InodeKind) -> Bool {
         switch (left, right) {
         case (.folder, .folder), (.local, .local): true
-        case (.database(_, let one, let file), .database(_, let other, let another)): one == other && file === another
+        case (.database(_, let one, let file), .database(_, let other, let another)):
+            one == other && file === another
         case (.special(let one), .special(let other)): one == other
         default: false
         }

@@ -60,6 +60,7 @@ enum SpecialFile: Equatable, Sendable {
     static func lagText(_ milliseconds: Int64) -> String {
         let bounded = min(max(milliseconds, -999_999_999), 2_147_483_647)
         let digits = String(bounded.magnitude)
-        return (bounded < 0 ? "-" : "+") + String(repeating: "0", count: max(0, 9 - digits.count)) + digits + "\n"
+        return (bounded < 0 ? "-" : "+") + String(repeating: "0", count: max(0, 9 - digits.count)) + digits
+            + "\n"
     }
 }

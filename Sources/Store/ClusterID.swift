@@ -7,7 +7,7 @@ public struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     /// Reads the text form; nil when it is not one.
     public init?(_ text: some StringProtocol) {
         guard text.utf8.count == 20, text.hasPrefix("LFSC"),
-            text.utf8.dropFirst(4).allSatisfy({ (48 ... 57).contains($0) || (65 ... 70).contains($0) })
+            text.utf8.dropFirst(4).allSatisfy({ (48...57).contains($0) || (65...70).contains($0) })
         else { return nil }
         digits = String(text.dropFirst(4))
     }

@@ -38,7 +38,9 @@ extension Database {
                 for commit in queue.prefix(batch.commits) { queuedPages -= commit.pages.count }
                 queue.removeFirst(batch.commits)
                 storing = 0
-                if logFailure != nil { context.logger.info("database \"\(name)\": transactions can be stored again") }
+                if logFailure != nil {
+                    context.logger.info("database \"\(name)\": transactions can be stored again")
+                }
                 logFailure = nil
             }
             monitor.wakeAll()
@@ -79,7 +81,10 @@ extension Database {
         var pageCount = 0
         for commit in queue {
             // Frames of one log only, and bounded.
-            if commit.pageSize != first.pageSize || commit.salt1 != first.salt1 || commit.salt2 != first.salt2 { break }
+            if commit.pageSize != first.pageSize || commit.salt1 != first.salt1 || commit.salt2 != first.salt2
+            {
+                break
+            }
             // A snapshot's reader continues from the snapshot's position: a file must begin there.
             if count > 0, snapshots.contains(where: { $0.position.txid == commit.before.txid }) { break }
             if count > 0, (pageCount + commit.pages.count) * first.pageSize.bytes > Self.batchBound { break }
@@ -90,7 +95,7 @@ extension Database {
         var pages = first.pages
         if count > 1 {
             pages.reserveCapacity(pageCount)
-            for commit in queue[1 ..< count] { pages += commit.pages }
+            for commit in queue[1..<count] { pages += commit.pages }
             pages.keepNewestVersions()
             while let page = pages.last, page.number.rawValue > last.pageCount { pages.removeLast() }
         }

@@ -20,7 +20,8 @@ extension Database {
                 try adoptDatabase(file)
             case .journal:
                 journal = withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
-                    file.lenientRead(bytes, 0) == 8 ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
+                    file.lenientRead(bytes, 0) == 8
+                        ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
                 }
             case .wal:
                 try adoptLog(file)
@@ -34,17 +35,26 @@ extension Database {
     private func adoptDatabase(_ file: BackingFile) throws(Errno) {
         isShown = true
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
-        let pages = UInt32(clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue))
+        let pages = UInt32(
+            clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)
+        )
         let all = max(min(pages, 1), table.pageCount)
         if all > 0 {
-            dirty.insert(1 ... all)
+            dirty.insert(1...all)
             requestReconcile()
         }
     }
 
     private func adoptLog(_ file: BackingFile) throws(Errno) {
-        let content = try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
-        wal.resume(content, capturedThrough: UInt32(content.frames.count), fileSize: try file.size(), read: file.lenientRead)
+        let content = try WALContent { buffer, offset throws(Errno) in
+            try file.descriptor.read(into: buffer, at: offset)
+        }
+        wal.resume(
+            content,
+            capturedThrough: UInt32(content.frames.count),
+            fileSize: try file.size(),
+            read: file.lenientRead
+        )
         walPages.removeAll()
         for page in content.frames {
             walPages.insert(PageNumber(page))
@@ -95,7 +105,11 @@ extension Database {
             try drainQueue()
             // Snapshots go on reading from the open file; nothing is overwritten.
             let remove = { () throws(Errno) in
-                if let localPath { try Files.rename(self.path(.database), localPath) } else { try Files.unlink(self.path(.database)) }
+                if let localPath {
+                    try Files.rename(self.path(.database), localPath)
+                } else {
+                    try Files.unlink(self.path(.database))
+                }
             }
             if let pageSize = table.pageSize, table.pageCount > 0 {
                 wal.end()

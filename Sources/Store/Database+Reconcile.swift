@@ -49,7 +49,9 @@ extension Database {
         var draft = TableDraft(table, pageSize: pageSize, isRebuilt: isRebuilt)
         let buffer = Buffer(count: pageSize.bytes)
         var writer: LTXFileWriter?
-        guard let txid = position.txid.next else { throw .fault(database: name.text, reason: "no more transaction IDs") }
+        guard let txid = position.txid.next else {
+            throw .fault(database: name.text, reason: "no more transaction IDs")
+        }
         let header = nextHeader(txid: txid, pageSize: pageSize, pageCount: pageCount)
 
         func compare(_ page: PageNumber) throws(StoreError) {
@@ -83,7 +85,9 @@ extension Database {
         } catch {
             // The transaction stands in SQLite's files; only its record is missing. It is made again from the pages.
             requestReconcile()
-            context.logger.error("database \"\(name)\": cannot publish transaction \(txid), will try again: \(error)")
+            context.logger.error(
+                "database \"\(name)\": cannot publish transaction \(txid), will try again: \(error)"
+            )
             return
         }
         draft.apply(to: &table)
@@ -152,7 +156,8 @@ extension Database {
                 return .clean
             }
             let isLocked =
-                (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount)) == false
+                (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount))
+                == false
             if journal.isActive {
                 return isLocked || isReserved(database) ? .busy : .hotJournal
             }
@@ -197,7 +202,9 @@ extension Database {
 
     /// Size of the database in pages by the newest committed page 1, or the file.
     private func logicalPageCount() -> UInt32 {
-        guard let file = files.wal, let content = try? readLog(file), content.pageCount > 0 else { return table.pageCount }
+        guard let file = files.wal, let content = try? readLog(file), content.pageCount > 0 else {
+            return table.pageCount
+        }
         return content.pageCount
     }
 

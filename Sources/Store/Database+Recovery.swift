@@ -88,7 +88,8 @@ extension Database {
 
     /// Saves the checksums for the next start. Call when nobody can write any more.
     func saveChecksums() throws(StoreError) {
-        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil, queue.isEmpty,
+        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil,
+            queue.isEmpty,
             files.database != nil, !journal.isActive, !replica.needsResync
         else { return }
         let saved = SavedChecksums(
@@ -158,7 +159,9 @@ extension Database {
     private func readLog() throws(StoreError) -> WALContent {
         guard let file = files.wal else { return .empty }
         do throws(Errno) {
-            return try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
+            return try WALContent { buffer, offset throws(Errno) in
+                try file.descriptor.read(into: buffer, at: offset)
+            }
         } catch {
             throw .file(FileError("read", path(.wal), error))
         }
@@ -174,19 +177,27 @@ extension Database {
             journal = JournalState(isActive: true)
             isTableUnknown = true
             requestReconcile()
-            context.logger.info("database \"\(name)\": a transaction was interrupted; SQLite will roll it back")
+            context.logger.info(
+                "database \"\(name)\": a transaction was interrupted; SQLite will roll it back"
+            )
             return
         }
         let content = try readLog()
-        guard let file = files.database, let size = try? file.size(), let pageSize = content.header?.pageSize ?? currentPageSize()
+        guard let file = files.database, let size = try? file.size(),
+            let pageSize = content.header?.pageSize ?? currentPageSize()
         else {
-            context.logger.error("database \"\(name)\": \(path(.database)) has no sound header; it is kept and not replicated")
+            context.logger.error(
+                "database \"\(name)\": \(path(.database)) has no sound header; it is kept and not replicated"
+            )
             return
         }
         noteVersionBytes(content)
-        let filePages = databaseHeader()?.committedPageCount(fileSize: size) ?? UInt32(clamping: size / Int64(pageSize.rawValue))
+        let filePages =
+            databaseHeader()?.committedPageCount(fileSize: size)
+            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
         let pageCount = content.pageCount > 0 ? content.pageCount : filePages
-        let final = LogicalReader(files: files, frames: content.frames, pageSize: pageSize).table(pageCount: pageCount)
+        let final = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+            .table(pageCount: pageCount)
         if let record, final.databaseChecksum == record.position.postApply {
             table = final
             return try followLog(content, capturedThrough: UInt32(content.frames.count))
@@ -221,10 +232,14 @@ extension Database {
 
     /// Invariant 5: a rollback-journal transaction whose journal is gone, but whose file did not get its final name before the
     /// daemon died. The file is whole, and leads from the position to the content: it gets its name now.
-    private func publishUnfinished(after position: Position, content: PageChecksumTable) throws(StoreError) -> Bool {
+    private func publishUnfinished(
+        after position: Position,
+        content: PageChecksumTable
+    ) throws(StoreError) -> Bool {
         guard let txid = position.txid.next, let name = LTXFileName(minTXID: txid, maxTXID: txid),
             let record = readRecord(name, at: log.temporaryPath(of: name)),
-            record.header.preApply == position.postApply, record.position.postApply == content.databaseChecksum
+            record.header.preApply == position.postApply,
+            record.position.postApply == content.databaseChecksum
         else { return false }
         let path = log.path(of: name)
         do throws(Errno) {
@@ -271,16 +286,23 @@ extension Database {
     ) -> PageChecksumTable {
         guard let pageSize = final.pageSize else { return final }
         var table = final
-        let reader = LogicalReader(files: files, frames: Array(content.frames.prefix(Int(captured))), pageSize: pageSize)
+        let reader = LogicalReader(
+            files: files,
+            frames: Array(content.frames.prefix(Int(captured))),
+            pageSize: pageSize
+        )
         let pageCount = captured > 0 ? commitSize(ofFrame: captured, pageSize) ?? filePages : filePages
         let buffer = Buffer(count: pageSize.bytes)
         let before = table.pageCount
         table.resize(to: pageCount)
         var pages = Set(content.frames.suffix(from: Int(captured)))
-        if pageCount > before { pages.formUnion(before + 1 ... pageCount) }
+        if pageCount > before { pages.formUnion(before + 1...pageCount) }
         for number in pages where number <= pageCount && PageNumber(number) != pageSize.lockPage {
             reader.read(PageNumber(number), into: buffer.bytes)
-            table.set(PageNumber(number), PageChecksum.compute(PageNumber(number), UnsafeRawBufferPointer(buffer.bytes)))
+            table.set(
+                PageNumber(number),
+                PageChecksum.compute(PageNumber(number), UnsafeRawBufferPointer(buffer.bytes))
+            )
         }
         return table
     }
@@ -288,7 +310,8 @@ extension Database {
     private func commitSize(ofFrame frame: UInt32, _ pageSize: PageSize) -> UInt32? {
         withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
             guard
-                files.wal?.lenientRead(bytes, WALFrames.offset(ofFrame: frame, pageSize: pageSize)) == bytes.count,
+                files.wal?.lenientRead(bytes, WALFrames.offset(ofFrame: frame, pageSize: pageSize))
+                    == bytes.count,
                 let header = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
             else { return nil }
             return header.commitSize
@@ -301,7 +324,9 @@ extension Database {
         wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
         for page in wal.frames { walPages.insert(PageNumber(page)) }
         do throws(Errno) {
-            while let commit = wal.nextCommit(after: nil, read: file.lenientRead) { try capture(commit, file) }
+            while let commit = wal.nextCommit(after: nil, read: file.lenientRead) {
+                try capture(commit, file)
+            }
         } catch {
             throw .file(FileError("capture the log of", name.text, error))
         }
@@ -317,13 +342,18 @@ extension Database {
     private func recoverReplica() throws(StoreError) {
         if hasHotJournal { try setJournalAside() }
         let content = try readLog()
-        guard let file = files.database, let size = try? file.size(), let pageSize = content.header?.pageSize ?? currentPageSize()
+        guard let file = files.database, let size = try? file.size(),
+            let pageSize = content.header?.pageSize ?? currentPageSize()
         else {
-            context.logger.warning("database \"\(name)\": \(path(.database)) has no sound header; fetching it from the primary")
+            context.logger.warning(
+                "database \"\(name)\": \(path(.database)) has no sound header; fetching it from the primary"
+            )
             files = DatabaseFiles()
             return
         }
-        let filePages = databaseHeader()?.committedPageCount(fileSize: size) ?? UInt32(clamping: size / Int64(pageSize.rawValue))
+        let filePages =
+            databaseHeader()?.committedPageCount(fileSize: size)
+            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
         let pageCount = content.pageCount > 0 ? content.pageCount : filePages
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
         table = reader.table(pageCount: pageCount)
@@ -367,7 +397,9 @@ extension Database {
         else { return nil }
         let buffer = Buffer(count: LTXTrailer.byteCount)
         let offset = Int64(file.byteCount - LTXTrailer.byteCount)
-        guard (try? descriptor.read(into: buffer.bytes, at: offset)) == LTXTrailer.byteCount else { return nil }
+        guard (try? descriptor.read(into: buffer.bytes, at: offset)) == LTXTrailer.byteCount else {
+            return nil
+        }
         return try? LTXTrailer(decoding: UnsafeRawBufferPointer(buffer.bytes)).postApply
     }
 

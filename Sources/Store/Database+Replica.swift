@@ -43,7 +43,9 @@ extension Database {
             replica.queue.removeAll { !$0.isBeingApplied }
             replica.queuedBytes = 0
             replica.expected = position
-            context.logger.warning("database \"\(name)\": \(reason); fetching it again from the primary, keeping what is equal")
+            context.logger.warning(
+                "database \"\(name)\": \(reason); fetching it again from the primary, keeping what is equal"
+            )
         }
     }
 
@@ -57,7 +59,8 @@ extension Database {
     public func beginReceiving() -> IncomingTransaction { IncomingTransaction(self) }
 
     /// Own writes to the log, by the apply thread through the mount.
-    func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+    func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno)
+    {
         if offset < Int64(WALHeader.size) {
             // The log restarts: every frame is in the database file.
             preserveLogForSnapshots()
@@ -100,7 +103,9 @@ extension Database {
     /// Queues a verified transaction. Waits while the queue is over its bound.
     func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
         try locked { () throws(StoreError) in
-            while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing { monitor.wait() }
+            while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing {
+                monitor.wait()
+            }
             if isClosing || replica.isRefusing { throw .closing }
             replica.queue.append(received)
             replica.queuedBytes += received.byteCount

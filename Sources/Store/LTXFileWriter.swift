@@ -26,7 +26,9 @@ final class LTXFileWriter {
         self.header = header
         self.encoders = encoders
         encoder = encoders.take()
-        guard let name = header.fileName else { throw .encoding("TXIDs \(header.minTXID) to \(header.maxTXID)") }
+        guard let name = header.fileName else {
+            throw .encoding("TXIDs \(header.minTXID) to \(header.maxTXID)")
+        }
         temporaryPath = log.temporaryPath(of: name)
         do throws(Errno) {
             file = try BackingFile.open(temporaryPath, [.readWrite, .create, .truncate])

@@ -31,10 +31,12 @@ struct LogicalReader {
         if let frame = newest[page.rawValue], let log = files.wal {
             count = log.lenientRead(target, WALFrames.pageOffset(ofFrame: frame, pageSize: pageSize))
         } else {
-            count = files.database?.lenientRead(target, Int64(page.rawValue - 1) * Int64(pageSize.rawValue)) ?? 0
+            count =
+                files.database?.lenientRead(target, Int64(page.rawValue - 1) * Int64(pageSize.rawValue)) ?? 0
         }
         if count < target.count {
-            UnsafeMutableRawBufferPointer(rebasing: target[count...]).initializeMemory(as: UInt8.self, repeating: 0)
+            UnsafeMutableRawBufferPointer(rebasing: target[count...])
+                .initializeMemory(as: UInt8.self, repeating: 0)
         }
     }
 
@@ -50,16 +52,18 @@ struct LogicalReader {
             let offset = Int64(first - 1) * Int64(pageSize.rawValue)
             let filled = files.database?.lenientRead(target, offset) ?? 0
             if filled < target.count {
-                UnsafeMutableRawBufferPointer(rebasing: target[filled...]).initializeMemory(as: UInt8.self, repeating: 0)
+                UnsafeMutableRawBufferPointer(rebasing: target[filled...])
+                    .initializeMemory(as: UInt8.self, repeating: 0)
             }
-            for index in 0 ..< count {
+            for index in 0..<count {
                 let page = PageNumber(first + UInt32(index))
                 if page == pageSize.lockPage { continue }
                 let slot = UnsafeMutableRawBufferPointer(
-                    rebasing: target[index * pageSize.bytes ..< (index + 1) * pageSize.bytes]
+                    rebasing: target[index * pageSize.bytes..<(index + 1) * pageSize.bytes]
                 )
                 if newest[page.rawValue] != nil { read(page, into: slot) }
-                checksums[Int(page.rawValue) - 1] = PageChecksum.compute(page, UnsafeRawBufferPointer(slot)).rawValue
+                checksums[Int(page.rawValue) - 1] =
+                    PageChecksum.compute(page, UnsafeRawBufferPointer(slot)).rawValue
             }
             first += UInt32(count)
         }

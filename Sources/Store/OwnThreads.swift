@@ -10,7 +10,9 @@ public final class OwnThreads: Sendable {
     public init() {}
 
     /// Runs `body` with the calling thread counted as one of ours.
-    public func withCurrent<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    public func withCurrent<Result, Failure: Error>(
+        _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         let thread = Thread.currentID
         let isOutermost = threads.withLock { $0.insert(thread).inserted }
         defer { if isOutermost { threads.withLock { _ = $0.remove(thread) } } }

@@ -37,7 +37,11 @@ final class Reconciler: Sendable {
         thread.join()
     }
 
-    private static func visit(_ database: Database, _ context: StoreContext, _ unattended: inout [DatabaseName: Int]) {
+    private static func visit(
+        _ database: Database,
+        _ context: StoreContext,
+        _ unattended: inout [DatabaseName: Int]
+    ) {
         guard let mount = context.mount,
             let file = try? FileDescriptor.open(database.name.text, .readWrite, in: mount)
         else { return }
@@ -45,7 +49,9 @@ final class Reconciler: Sendable {
         case .clean, .busy:
             unattended[database.name] = nil
         case .failed(let error):
-            context.logger.debug("database \"\(database.name)\": cannot compare pages, will try again: \(error)")
+            context.logger.debug(
+                "database \"\(database.name)\": cannot compare pages, will try again: \(error)"
+            )
         case .hotJournal:
             let visits = unattended[database.name, default: 0] + 1
             unattended[database.name] = visits
@@ -53,7 +59,9 @@ final class Reconciler: Sendable {
             unattended[database.name] = nil
             try? file.close()
             if let message = HotJournal.recover(folder + "/" + database.name.text) {
-                context.logger.warning("database \"\(database.name)\": cannot roll back its journal: \(message)")
+                context.logger.warning(
+                    "database \"\(database.name)\": cannot roll back its journal: \(message)"
+                )
             }
         }
     }

@@ -45,8 +45,12 @@ public final class Store: Sendable {
                 logger.warning("\(folder)/\(entry.name) is left alone: \(error)")
             }
         }
-        registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in Double(self?.databases.count ?? 0) }
-        registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") { options.isPrimary ? 1 : 0 }
+        registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in
+            Double(self?.databases.count ?? 0)
+        }
+        registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") {
+            options.isPrimary ? 1 : 0
+        }
     }
 
     private func open(_ name: DatabaseName) {
@@ -152,7 +156,9 @@ public final class Store: Sendable {
                 let removed = try database.log.enforceRetention(olderThan: cutoff)
                 database.counters.reaped.increment(by: UInt64(removed))
             } catch {
-                context.logger.warning("database \"\(database.name)\": cannot remove old transaction files: \(error)")
+                context.logger.warning(
+                    "database \"\(database.name)\": cannot remove old transaction files: \(error)"
+                )
             }
         }
     }

@@ -114,7 +114,10 @@ final class StoreMetrics: Sendable {
             walWrites: counter("wal_write_count", "Writes to the write-ahead log."),
             shmWrites: counter("shm_write_count", "Writes to the wal-index."),
             commits: counter("commit_count", "Committed transactions."),
-            reconciled: counter("reconcile_count", "Transactions found by comparing pages with their checksums."),
+            reconciled: counter(
+                "reconcile_count",
+                "Transactions found by comparing pages with their checksums."
+            ),
             withdrawn: counter("withdrawn_count", "Commits that SQLite took back after they were captured."),
             reaped: counter("ltx_reap_count", "LTX files removed by retention."),
             faults: counter("fault_count", "Faults that stopped a database from being written or replicated.")
