@@ -76,7 +76,8 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease", "HTTPAPI",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease",
+                "HTTPAPI",
                 "POSIX", "JSON", "LTX", "SQLiteFormat",
             ]
         ),

@@ -26,7 +26,9 @@ extension Node {
         return store
     }
 
-    /// Mounts the store's databases at `fuse.dir`. They are set up before anybody else can see them.
+    /// Mounts the store's databases at `fuse.dir`.
+    ///
+    /// They are set up before anybody else can see them.
     func mount(_ store: Store, _ state: NodeState, _ parts: Parts) throws(StartError) {
         let fileSystem = try parts.run("set up the file system") {
             try MountedFileSystem(store, node: state, logger: logger)

@@ -163,7 +163,9 @@ extension MountedFileSystem {
         }
     }
 
-    /// Makes a folder. It and all in it stay on this node.
+    /// Makes a folder.
+    ///
+    /// It and all in it stay on this node.
     public func makeDirectory(_ name: String, in parent: InodeNumber, mode: UInt32) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange()
@@ -222,7 +224,9 @@ extension MountedFileSystem {
         inodes.renamed(old, to: new)
     }
 
-    /// Makes the file of a name one that stays on this node, under the same name. Returns its backing file.
+    /// Makes the file of a name one that stays on this node, under the same name.
+    ///
+    /// Returns its backing file.
     private func detach(_ place: Inode.Place, _ kind: InodeKind) throws(Errno) -> BackingFile {
         let inode = inodes.inode(at: place)
         let path = try localPath(place)
@@ -311,7 +315,9 @@ extension MountedFileSystem {
         return names.map { ListedName(name: $0, inode: 0, type: S_IFREG) }
     }
 
-    /// Puts a folder's names on disk. In the root folder they are those of all databases: each is put on disk with its commits.
+    /// Puts a folder's names on disk.
+    ///
+    /// In the root folder they are those of all databases: each is put on disk with its commits.
     public func synchronizeDirectory(_ number: InodeNumber) throws(Errno) {
         let inode = try inodes.inode(number)
         let path = try folderPath(inode.place)

@@ -16,12 +16,15 @@ public final class MountedFileSystem: FileSystem {
     /// Files and folders of these users and groups, as everything on the mount is the daemon's.
     private let owner = (user: getuid(), group: getgid())
 
-    /// Seconds for which the kernel may believe names and attributes. On the primary nothing changes behind its back; on a
-    /// replica databases come and go.
+    /// Seconds for which the kernel may believe names and attributes.
+    ///
+    /// On the primary nothing changes behind its back; on a replica databases come and go.
     private let timeout: Double
     private let absentTimeout: Double
 
-    /// Shows `store`. Makes `DATA/local` if missing.
+    /// Shows `store`.
+    ///
+    /// Makes `DATA/local` if missing.
     public init(_ store: Store, node: any NodeStatus, logger: Logger) throws(FileError) {
         self.store = store
         self.node = node
@@ -183,7 +186,9 @@ public final class MountedFileSystem: FileSystem {
         return Attributes(status, timeout: timeout)
     }
 
-    /// Changes size, mode, owner or times. Mode, owner and times of a database's files do not change.
+    /// Changes size, mode, owner or times.
+    ///
+    /// Mode, owner and times of a database's files do not change.
     public func setAttributes(
         of number: InodeNumber,
         _ changes: AttributeChanges,
@@ -281,7 +286,9 @@ public final class MountedFileSystem: FileSystem {
         }
     }
 
-    /// Writes. A file in the root folder whose content starts as a database becomes one, before the write.
+    /// Writes.
+    ///
+    /// A file in the root folder whose content starts as a database becomes one, before the write.
     public func write(
         _ number: InodeNumber,
         _ bytes: UnsafeRawBufferPointer,

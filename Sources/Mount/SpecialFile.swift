@@ -3,7 +3,9 @@ import LTX
 import POSIX
 import Store
 
-/// What the mount must know about the node to make up its special files. Called on FUSE threads; must not wait.
+/// What the mount must know about the node to make up its special files.
+///
+/// Called on FUSE threads; must not wait.
 public protocol NodeStatus: AnyObject, Sendable {
     /// Host name of the primary, on a replica that is connected to it; nil otherwise.
     var connectedPrimary: String? { get }

@@ -32,7 +32,9 @@ final class Applier: @unchecked Sendable {
         }
     }
 
-    /// Bytes in use in the local log. Before the first transaction, or on the apply thread.
+    /// Bytes in use in the local log.
+    ///
+    /// Before the first transaction, or on the apply thread.
     var walBytes: Int64 { log?.walBytes ?? 0 }
 
     func stop() {
@@ -228,7 +230,9 @@ final class Applier: @unchecked Sendable {
         show(true)
     }
 
-    /// The primary dropped the database. Programs that have it open keep what they read, as with any removed file.
+    /// The primary dropped the database.
+    ///
+    /// Programs that have it open keep what they read, as with any removed file.
     private func drop(_ received: ReceivedTransaction) {
         log?.close()
         log = nil
@@ -255,7 +259,9 @@ final class Applier: @unchecked Sendable {
         database.context.visibilityChanged(of: database)
     }
 
-    /// Moves the position. Call with the lock held.
+    /// Moves the position.
+    ///
+    /// Call with the lock held.
     private func moved(to received: ReceivedTransaction) {
         database.position = Position(txid: received.header.maxTXID, postApply: received.postApply)
         database.timestamp = received.header.timestampMilliseconds
@@ -283,7 +289,9 @@ final class Applier: @unchecked Sendable {
         return UnsafeRawBufferPointer(copy)
     }
 
-    /// Gives the transaction's file its final name. Once.
+    /// Gives the transaction's file its final name.
+    ///
+    /// Once.
     private func publish(_ received: ReceivedTransaction) throws(StoreError) {
         guard !received.isPublished, let name = received.header.fileName else { return }
         let path = database.log.path(of: name)

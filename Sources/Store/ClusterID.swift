@@ -1,6 +1,8 @@
 import POSIX
 
-/// Identity of a cluster: `LFSC` and 16 upper-case hexadecimal digits. Made by the first primary.
+/// Identity of a cluster: `LFSC` and 16 upper-case hexadecimal digits.
+///
+/// Made by the first primary.
 public struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     private let digits: String
 

@@ -165,9 +165,11 @@ extension Database {
 
     // MARK: - The database file
 
-    /// Invariant 1: what is written here is not committed yet. The page joins `dirty` and is compared with the table when
-    /// the journal ends, or, when no journal is in force, at the next quiet moment. In WAL mode it is a checkpoint, which
-    /// changes where a page lies but not its committed content.
+    /// Invariant 1: what is written here is not committed yet.
+    ///
+    /// The page joins `dirty` and is compared with the table when the journal ends, or, when no journal is
+    /// in force, at the next quiet moment. In WAL mode it is a checkpoint, which changes where a page lies
+    /// but not its committed content.
     private func writeDatabase(
         _ file: BackingFile,
         _ bytes: UnsafeRawBufferPointer,

@@ -7,12 +7,16 @@ import SQLiteFormat
 // The log writer: one thread for each database that commits in WAL mode. It takes everything that is queued, merges it into
 // one LTX file, and publishes it (design: group commit). Under light load a file is one transaction, under heavy load hundreds.
 extension Database {
-    /// Most page data in one file of merged transactions, in bytes. A single transaction may be larger.
+    /// Most page data in one file of merged transactions, in bytes.
+    ///
+    /// A single transaction may be larger.
     private static let batchBound = 16 << 20
     /// Pause after a failure to store.
     private static let retryDelay = Duration.milliseconds(200)
 
-    /// Wakes the log writer, or starts it. Call with `monitor` held.
+    /// Wakes the log writer, or starts it.
+    ///
+    /// Call with `monitor` held.
     func wakeLogWriter() {
         if logWriter == nil {
             logWriter = Thread("ltx-\(name)") { [weak self] in
@@ -22,7 +26,9 @@ extension Database {
         monitor.wakeAll()
     }
 
-    /// Waits for commits and stores them. Returns false when the database closes.
+    /// Waits for commits and stores them.
+    ///
+    /// Returns false when the database closes.
     private func storeNextBatch() -> Bool {
         let batch = locked { () -> Batch? in
             while queue.isEmpty {
@@ -125,7 +131,9 @@ extension Database {
         )
     }
 
-    /// Reads the pages from the log (invariant 3 keeps the frames) and writes the file. Memory does not grow with the batch.
+    /// Reads the pages from the log (invariant 3 keeps the frames) and writes the file.
+    ///
+    /// Memory does not grow with the batch.
     private func store(_ batch: Batch) throws(StoreError) {
         let pageSize = batch.header.pageSize
         let buffer = Buffer(count: pageSize.bytes)

@@ -9,7 +9,7 @@ import SQLiteFormat
 extension Database {
     /// Takes over a file that became one of this database: it moves into the database's folder and keeps its inode.
     ///
-    /// - Parameter localPath: where the file is now.
+    /// `localPath` is where the file is now.
     public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
         try changing { () throws(Errno) in
             try drainQueue()
@@ -95,7 +95,9 @@ extension Database {
         }
     }
 
-    /// Drops the database: one transaction with no pages. TXIDs go on when it is created again.
+    /// Drops the database: one transaction with no pages.
+    ///
+    /// TXIDs go on when it is created again.
     ///
     /// Its file is removed, or moves to `localPath`. Its other files stay, as they do on any file system; see `release`.
     public func drop(movingTo localPath: String? = nil) throws(Errno) {

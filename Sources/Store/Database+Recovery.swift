@@ -16,7 +16,9 @@ import SQLiteFormat
 //   replica   The local log may hold transactions whose files were not synced, or lack some that were: the content's
 //             checksum is looked up among the files. Unknown content is fetched again.
 extension Database {
-    /// Opens the files and finds the position. Content is never thrown away.
+    /// Opens the files and finds the position.
+    ///
+    /// Content is never thrown away.
     func open() throws(StoreError) {
         defer { log.removeTemporaries() }
         let saved = takeSavedChecksums()
@@ -86,7 +88,9 @@ extension Database {
         try followLog(content, capturedThrough: isSameLog ? saved.capturedFrames : 0)
     }
 
-    /// Saves the checksums for the next start. Call when nobody can write any more.
+    /// Saves the checksums for the next start.
+    ///
+    /// Call when nobody can write any more.
     func saveChecksums() throws(StoreError) {
         guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil,
             queue.isEmpty,
@@ -115,8 +119,10 @@ extension Database {
         var position: Position
     }
 
-    /// Position of the newest file that is whole. Files behind it that are not are set aside: power failed before they were
-    /// on disk, and their transactions are captured again or fetched again.
+    /// Position of the newest file that is whole.
+    ///
+    /// Files behind it that are not are set aside: power failed before they were on disk, and their
+    /// transactions are captured again or fetched again.
     private func newestSoundPosition() -> Record? {
         while let file = log.newest {
             if let record = readRecord(file.name) { return record }
@@ -230,8 +236,10 @@ extension Database {
         published = false
     }
 
-    /// Invariant 5: a rollback-journal transaction whose journal is gone, but whose file did not get its final name before the
-    /// daemon died. The file is whole, and leads from the position to the content: it gets its name now.
+    /// Invariant 5: a rollback-journal transaction whose journal is gone, but whose file did not get its
+    /// final name before the daemon died.
+    ///
+    /// The file is whole, and leads from the position to the content: it gets its name now.
     private func publishUnfinished(
         after position: Position,
         content: PageChecksumTable
@@ -366,8 +374,9 @@ extension Database {
         try prepareReplica(content)
     }
 
-    /// Looks the content's checksum up among the transaction files. The bytes 18 and 19 that the primary has are unknown: each
-    /// possible pair is tried.
+    /// Looks the content's checksum up among the transaction files.
+    ///
+    /// The bytes 18 and 19 that the primary has are unknown: each possible pair is tried.
     private func findPosition(_ reader: LogicalReader, _ pageSize: PageSize) -> Bool {
         let buffer = Buffer(count: pageSize.bytes)
         reader.read(.first, into: buffer.bytes)
@@ -430,8 +439,10 @@ extension Database {
         replica.overlay = content.frames
     }
 
-    /// A node that was the primary left a transaction unfinished; its pages are in the file. They are compared with the
-    /// primary's like all others; the journal is kept for whoever wants to look at it.
+    /// A node that was the primary left a transaction unfinished; its pages are in the file.
+    ///
+    /// They are compared with the primary's like all others; the journal is kept for whoever wants to look
+    /// at it.
     private func setJournalAside() throws(StoreError) {
         let aside = path(.journal) + ".set-aside"
         do throws(Errno) {

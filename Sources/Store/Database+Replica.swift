@@ -5,9 +5,13 @@ import Logging
 import POSIX
 import SQLiteFormat
 
-/// What only a replica's database has. Guarded by the database's `monitor`.
+/// What only a replica's database has.
+///
+/// Guarded by the database's `monitor`.
 struct ReplicaState {
-    /// Page of each committed frame of the local log; frame 1 at index 0. Empty after it restarted.
+    /// Page of each committed frame of the local log; frame 1 at index 0.
+    ///
+    /// Empty after it restarted.
     var overlay: [UInt32] = []
     /// Bytes in use in the local log.
     var walBytes: Int64 = 0
@@ -100,7 +104,9 @@ extension Database {
         }
     }
 
-    /// Queues a verified transaction. Waits while the queue is over its bound.
+    /// Queues a verified transaction.
+    ///
+    /// Waits while the queue is over its bound.
     func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
         try locked { () throws(StoreError) in
             while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing {
@@ -118,8 +124,9 @@ extension Database {
 
     // MARK: - Beginning and end
 
-    /// Takes the locks and opens the files of a database that has content. Call before the mount is attached, on a thread
-    /// that counts as own.
+    /// Takes the locks and opens the files of a database that has content.
+    ///
+    /// Call before the mount is attached, on a thread that counts as own.
     func startReplica() throws(StoreError) {
         guard locked({ table.pageSize != nil && files.database != nil }) else { return }
         let applier = Applier(self)
@@ -163,7 +170,9 @@ final class ReceivedTransaction: @unchecked Sendable {
     }
 }
 
-/// A transaction on its way in: bytes are verified as they come and stored under a temporary name. One thread.
+/// A transaction on its way in: bytes are verified as they come and stored under a temporary name.
+///
+/// One thread.
 public final class IncomingTransaction {
     /// Transactions up to this size are kept in memory until they are applied.
     private static let contentBound = 1 << 20

@@ -47,12 +47,16 @@ extension Database {
     /// Pages of the database file were written without a journal and belong to no transaction yet.
     private var hasUncomparedPages: Bool { needsReconcile && !dirty.isEmpty && wal.committedFrames == 0 }
 
-    /// Keeps pages of the database file that are about to be overwritten. Call with `monitor` held, before the write.
+    /// Keeps pages of the database file that are about to be overwritten.
+    ///
+    /// Call with `monitor` held, before the write.
     func preservePagesForSnapshots(_ pages: ClosedRange<UInt32>) {
         for snapshot in snapshots { snapshot.preserve(pages) }
     }
 
-    /// Keeps pages of the log before it is restarted, cut or overwritten. Call with `monitor` held, before that.
+    /// Keeps pages of the log before it is restarted, cut or overwritten.
+    ///
+    /// Call with `monitor` held, before that.
     func preserveLogForSnapshots() {
         for snapshot in snapshots { snapshot.preserveLog() }
     }
@@ -62,7 +66,9 @@ extension Database {
     }
 }
 
-/// A consistent read of a database at one position. It holds no lock while it is not reading, and delays no writer.
+/// A consistent read of a database at one position.
+///
+/// It holds no lock while it is not reading, and delays no writer.
 ///
 /// Pages are read in ascending order, once, by one thread. End with `end()`.
 ///

@@ -74,9 +74,11 @@ extension Database {
         }
     }
 
-    /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its pages are in the
-    /// database file, as SQLite's checkpoint left them. Pages that are not are suspect: a commit that the writing program
-    /// did not live to publish, or a log that was removed by hand.
+    /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its
+    /// pages are in the database file, as SQLite's checkpoint left them.
+    ///
+    /// Pages that are not are suspect: a commit that the writing program did not live to publish, or a log
+    /// that was removed by hand.
     private func leaveLog(checkingAll: Bool = false) throws(Errno) {
         guard wal.committedFrames > 0 else { return }
         try drainQueue()

@@ -11,7 +11,7 @@ struct LogicalReader {
     private let pageSize: PageSize
     private let newest: [UInt32: UInt32]
 
-    /// - Parameter frames: page of each committed frame of the log; frame 1 at index 0.
+    /// Reads from open files; `frames` has the page of each committed frame of the log, frame 1 at index 0.
     init(files: DatabaseFiles, frames: [UInt32], pageSize: PageSize) {
         self.files = files
         self.pageSize = pageSize
@@ -40,7 +40,9 @@ struct LogicalReader {
         }
     }
 
-    /// Checksums of all pages. Reads the database file in large pieces.
+    /// Checksums of all pages.
+    ///
+    /// Reads the database file in large pieces.
     func table(pageCount: UInt32) -> PageChecksumTable {
         var checksums = [UInt64](repeating: 0, count: Int(pageCount))
         let perRead = max(1, (1 << 20) / pageSize.bytes)

@@ -1,8 +1,9 @@
 import POSIX
 import Synchronization
 
-/// Threads of this process that open files through its own mount. FUSE reports the thread that made a request; this is how
-/// the mount knows that it was one of ours.
+/// Threads of this process that open files through its own mount.
+///
+/// FUSE reports the thread that made a request; this is how the mount knows that it was one of ours.
 public final class OwnThreads: Sendable {
     private let threads = Mutex<Set<Int32>>([])
 

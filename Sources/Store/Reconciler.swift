@@ -15,7 +15,9 @@ final class Reconciler: Sendable {
     /// A hot journal is rolled back after so many visits that found nobody at work.
     private static let patience = 3
 
-    /// Starts the thread. There must be a mount.
+    /// Starts the thread.
+    ///
+    /// There must be a mount.
     init(_ context: StoreContext, databases: @escaping @Sendable () -> [Database]) {
         self.context = context
         thread = Thread("reconcile") {
@@ -67,7 +69,9 @@ final class Reconciler: Sendable {
     }
 }
 
-/// A doorbell: whoever finds something in doubt rings it, with or without a database's lock. A leaf in the order of locks.
+/// A doorbell: whoever finds something in doubt rings it, with or without a database's lock.
+///
+/// A leaf in the order of locks.
 final class ReconcileRequests: Sendable {
     private struct State {
         var isRung = false
@@ -85,7 +89,9 @@ final class ReconcileRequests: Sendable {
         state.wakeAll()
     }
 
-    /// Waits for a pause, or, without one, until somebody rings. Returns false when stopping.
+    /// Waits for a pause, or, without one, until somebody rings.
+    ///
+    /// Returns false when stopping.
     func wait(_ pause: Duration?) -> Bool {
         state.withLock { state in
             if let pause {

@@ -181,7 +181,9 @@ public final class Store: Sendable {
         context.mount = nil
     }
 
-    /// Stores what is queued and saves the checksums. Call after the mount's requests have ended.
+    /// Stores what is queued and saves the checksums.
+    ///
+    /// Call after the mount's requests have ended.
     public func close() {
         for database in databases { database.close() }
     }

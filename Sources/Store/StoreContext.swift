@@ -8,7 +8,9 @@ import Synchronization
 public struct StoreOptions: Sendable {
     /// The data directory.
     public var dataDirectory: String
-    /// Whether this node writes (primary) or applies (replica). Does not change while the store is open.
+    /// Whether this node writes (primary) or applies (replica).
+    ///
+    /// Does not change while the store is open.
     public var isPrimary: Bool
     /// LZ4 in LTX files.
     public var compress: Bool
@@ -33,7 +35,9 @@ public struct StoreOptions: Sendable {
     }
 }
 
-/// Who is told about changes. Called on the thread that made the change, with no lock of the database held.
+/// Who is told about changes.
+///
+/// Called on the thread that made the change, with no lock of the database held.
 public protocol StoreObserver: AnyObject, Sendable {
     /// A database has new transactions in its log, or a new position.
     func transactionsAppeared(in database: Database)

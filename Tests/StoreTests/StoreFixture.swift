@@ -25,7 +25,10 @@ final class DataFolder {
 
     func open(primary: Bool = true, retention: Duration = .seconds(600)) throws -> Store {
         let log = log
-        let logger = Logger(level: .debug, sink: { bytes in log.append(String(decoding: bytes, as: UTF8.self)) })
+        let logger = Logger(
+            level: .debug,
+            sink: { bytes in log.append(String(decoding: bytes, as: UTF8.self)) }
+        )
         let options = StoreOptions(dataDirectory: path, isPrimary: primary, retention: retention)
         return try Store(options: options, logger: logger, registry: MetricsRegistry())
     }
