@@ -109,5 +109,16 @@ let package = Package(
         tests("LeaseTests", ["Lease"]),
         tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
         tests("LiteFSTests", ["litefs"]),
+
+        .executableTarget(
+            name: "workload",
+            dependencies: ["CSQLite"],
+            path: "Tests/Support/workload",
+            swiftSettings: strict
+        ),
+        tests(
+            "EndToEndTests",
+            ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "workload"]
+        ),
     ]
 )

@@ -1,0 +1,66 @@
+import Glibc
+import POSIX
+import Synchronization
+
+/// Kills the daemons of a cluster when a test takes too long: calls on their mounts then fail instead of waiting for ever.
+final class Guardian: Sendable {
+    private let nodes: [DaemonProcess]
+    private let deadline = Mutex<MonotonicTime?>(nil)
+    private let event: EventCounter?
+    private let thread = Mutex<Thread?>(nil)
+
+    init(nodes: [DaemonProcess]) {
+        self.nodes = nodes
+        event = try? EventCounter()
+        thread.withLock { $0 = Thread("guardian") { [weak self] in
+            while let self, let event = self.event, !poll(readable: [event.rawValue], timeout: .milliseconds(200))[0] {
+                self.look()
+            }
+        } }
+    }
+
+    deinit { stop() }
+
+    /// Sets the time after which the daemons are killed.
+    func begin(_ limit: Duration) {
+        deadline.withLock { $0 = .now + limit }
+    }
+
+    /// Lets them live.
+    func end() {
+        deadline.withLock { $0 = nil }
+    }
+
+    /// Ends the watch.
+    func stop() {
+        event?.signal()
+        let thread = thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+    }
+
+    private func look() {
+        let isOver = deadline.withLock { deadline in
+            guard let time = deadline, time < .now else { return false }
+            deadline = nil
+            return true
+        }
+        guard isOver else { return }
+        for node in nodes {
+            guard let program = node.current, program.exit == nil else { continue }
+            print("---- \(node.settings.name) took too long and is killed; its threads:\n" + Self.threads(program.pid))
+            program.send(SIGKILL)
+        }
+    }
+
+    /// Names and system calls of a process's threads.
+    private static func threads(_ pid: Int32) -> String {
+        ((try? Files.list("/proc/\(pid)/task")) ?? []).map { entry in
+            let folder = "/proc/\(pid)/task/" + entry.name
+            let lines = ["comm", "wchan", "syscall"].map { text(of: folder + "/" + $0).filter { $0 != "\n" } }
+            return entry.name + " " + lines.joined(separator: " ")
+        }.joined(separator: "\n")
+    }
+}
