@@ -19,7 +19,7 @@ final class Cluster: Sendable {
     ///   - count: How many replicas there are.
     ///   - configure: Changes the settings of each node.
     init(replicas count: Int = 1, configure: (inout NodeSettings) -> Void = { _ in }) throws {
-        folder = try TestFolder()
+        let folder = try TestFolder()
         let primaryPort = try freePort()
         func node(_ name: String, isPrimary: Bool) throws -> DaemonProcess {
             var settings = NodeSettings(
@@ -32,9 +32,12 @@ final class Cluster: Sendable {
             configure(&settings)
             return try DaemonProcess(settings)
         }
-        primary = try node("primary", isPrimary: true)
-        replicas = try (0..<count).map { try node("replica\($0 + 1)", isPrimary: false) }
-        guardian = Guardian(nodes: [primary] + replicas)
+        let primary = try node("primary", isPrimary: true)
+        let replicas = try (0..<count).map { try node("replica\($0 + 1)", isPrimary: false) }
+        self.folder = folder
+        self.primary = primary
+        self.replicas = replicas
+        guardian = try Guardian(nodes: [primary] + replicas)
     }
 
     /// All nodes.

@@ -21,6 +21,7 @@ final class DaemonProcess: Sendable {
     /// What stands in its configuration file.
     let settings: NodeSettings
     private let program = Mutex<Program?>(nil)
+    private let runStart = Mutex(0)
     private let client = HTTPClient()
 
     init(_ settings: NodeSettings) throws {
@@ -34,6 +35,8 @@ final class DaemonProcess: Sendable {
     var logPath: String { settings.folder + "/log" }
     /// What it has logged so far.
     var log: String { text(of: logPath) }
+    /// What the current run has logged so far.
+    var runLog: String { String(log.utf8.dropFirst(runStart.withLock { $0 })) ?? "" }
     /// The running process; nil before the first start.
     var current: Program? { program.withLock { $0 } }
 
@@ -47,6 +50,7 @@ final class DaemonProcess: Sendable {
         let config = settings.folder + "/litefs.yml"
         try Files.replace(config, with: Array(settings.text.utf8))
         let binary = try Binary.path("litefs")
+        runStart.withLock { $0 = text(of: logPath).utf8.count }
         let started = try Program(
             [binary, "mount", "-config", config] + settings.arguments,
             output: logPath
@@ -67,7 +71,7 @@ final class DaemonProcess: Sendable {
             case .mounted:
                 return isMounted
             case .ready:
-                return isMounted && (try? get("/health/ready").status) == 200
+                return isMounted && runLog.contains("connected to cluster, ready")
             }
         }
     }

@@ -6,20 +6,18 @@ import Synchronization
 final class Guardian: Sendable {
     private let nodes: [DaemonProcess]
     private let deadline = Mutex<MonotonicTime?>(nil)
-    private let event: EventCounter?
+    private let event: EventCounter
     private let thread = Mutex<Thread?>(nil)
 
-    init(nodes: [DaemonProcess]) {
+    init(nodes: [DaemonProcess]) throws {
         self.nodes = nodes
-        event = try? EventCounter()
-        thread.withLock { $0 = Thread("guardian") { [weak self] in
-            while let self, let event = self.event, !poll(readable: [event.rawValue], timeout: .milliseconds(200))[0] {
-                self.look()
+        event = try EventCounter()
+        thread.withLock { thread in
+            thread = Thread("guardian") { [weak self] in
+                while let self, !self.isEnded { self.look() }
             }
-        } }
+        }
     }
-
-    deinit { stop() }
 
     /// Sets the time after which the daemons are killed.
     func begin(_ limit: Duration) {
@@ -33,13 +31,16 @@ final class Guardian: Sendable {
 
     /// Ends the watch.
     func stop() {
-        event?.signal()
+        event.signal()
         let thread = thread.withLock { thread in
             defer { thread = nil }
             return thread
         }
         thread?.join()
     }
+
+    /// Waits a moment for the end.
+    private var isEnded: Bool { poll(readable: [event.rawValue], timeout: .milliseconds(200))[0] }
 
     private func look() {
         let isOver = deadline.withLock { deadline in
