@@ -83,7 +83,7 @@ final class Cluster: Sendable {
 
     /// The ends of all logs.
     var logs: String {
-        nodes.map { "---- log of \($0.settings.name)\n" + String($0.log.suffix(6000)) }.joined(separator: "\n")
+        nodes.map { "---- log of \($0.settings.name)\n" + String($0.log.suffix(3000)) }.joined(separator: "\n")
     }
 }
 
@@ -109,6 +109,8 @@ func withCluster(
             do {
                 if isStarted { try cluster.start() }
                 try body(cluster)
+            } catch is ExpectationFailedError {
+                // Recorded already.
             } catch {
                 Issue.record(error)
             }

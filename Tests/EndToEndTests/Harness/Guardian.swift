@@ -52,7 +52,7 @@ final class Guardian: Sendable {
         for node in nodes {
             guard let program = node.current, program.exit == nil else { continue }
             print("---- \(node.settings.name) took too long and is killed; its threads:\n" + Self.threads(program.pid))
-            program.send(SIGKILL)
+            try? node.kill()
         }
     }
 

@@ -53,7 +53,7 @@ final class Program: Sendable {
     }
 
     /// Waits for its end.
-    func waitForExit(within limit: Duration = .seconds(20)) throws -> ChildProcess.Exit {
+    func waitForExit(within limit: Duration = .seconds(12)) throws -> ChildProcess.Exit {
         var result: ChildProcess.Exit?
         try eventually("end of process \(pid)\n\(output.suffix(2000))", within: limit) {
             result = exit

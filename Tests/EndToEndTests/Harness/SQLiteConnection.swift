@@ -66,6 +66,7 @@ final class SQLiteConnection {
     func value(_ sql: String) throws -> String { try run(sql).first ?? "" }
 
     /// What SQLite says to statements that it must refuse; nil when it did not.
+    @discardableResult
     func refusal(_ sql: String) -> Failure? {
         do {
             try run(sql)

@@ -17,7 +17,7 @@ struct Timeout: Error, CustomStringConvertible {
 /// - Throws: `Timeout`, or what the condition throws.
 func eventually(
     _ what: @autoclosure () -> String,
-    within limit: Duration = .seconds(20),
+    within limit: Duration = .seconds(12),
     _ condition: () throws -> Bool
 ) throws {
     let deadline = MonotonicTime.now + limit

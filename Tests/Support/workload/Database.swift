@@ -9,13 +9,18 @@ final class Database {
 
     private var handle: OpaquePointer?
 
-    init(_ path: String, busyMilliseconds: Int32 = 20_000) throws {
+    init(_ path: String) throws {
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
         guard sqlite3_open_v2(path, &handle, flags, nil) == SQLITE_OK else { throw failure("open") }
-        sqlite3_busy_timeout(handle, busyMilliseconds)
+        setBusyTimeout(milliseconds: 20_000)
     }
 
     deinit { sqlite3_close_v2(handle) }
+
+    /// How long statements wait for locks from now on.
+    func setBusyTimeout(milliseconds: Int32) {
+        sqlite3_busy_timeout(handle, milliseconds)
+    }
 
     /// Runs statements without results.
     func run(_ sql: String) throws {

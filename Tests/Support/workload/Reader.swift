@@ -12,7 +12,10 @@ struct Reader {
         var last: Int64 = -1
         while access(stopPath, F_OK) != 0 {
             do {
-                let database = try Database(path, busyMilliseconds: 0)
+                let database = try Database(path)
+                // Where another connection closes, SQLite itself holds the database for a moment; later nothing may.
+                _ = try database.number("SELECT count(*) FROM ledger")
+                database.setBusyTimeout(milliseconds: 0)
                 for _ in 0..<20 {
                     try database.run("BEGIN")
                     let difference = try database.number(
