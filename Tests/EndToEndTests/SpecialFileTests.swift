@@ -78,9 +78,6 @@ struct SpecialFileTests {
             #expect(throws: Errno.self) { try Files.rename(primary.path("special.db"), path) }
             #expect(try content(primary, name) == before)
         }
-        #expect(throws: Errno.self) {
-            _ = try FileDescriptor.open(primary.path("unknown.db-pos"), [.writeOnly, .create])
-        }
         try primary.sqlite3("special.db", "INSERT INTO t VALUES(1);")
         try expectConverged("special.db", primary, try cluster.replica)
     }

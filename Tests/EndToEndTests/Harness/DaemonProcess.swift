@@ -103,6 +103,11 @@ final class DaemonProcess: Sendable {
         #expect(!isMounted, "\(settings.name) takes its mount away")
     }
 
+    /// Waits for the end of the process that was started last.
+    func waitForExit(within limit: Duration = .seconds(10)) throws -> ChildProcess.Exit {
+        try #require(current, "the process was started").waitForExit(within: limit)
+    }
+
     /// Takes a mount away whose process was killed.
     func removeDeadMount() {
         while isMounted, umount2(mount, Int32(MNT_DETACH)) == 0 {}
