@@ -105,11 +105,21 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
-        tests("ReplicationTests", ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]),
+        tests(
+            "ReplicationTests",
+            ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]
+        ),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LeaseTests", ["Lease"]),
         tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
+        tests(
+            "HTTPAPITests",
+            [
+                "HTTPAPI", "HTTP", "Replication", "Store", "LTX", "SQLiteFormat", "POSIX", "Logging",
+                "Metrics",
+            ]
+        ),
         tests("LiteFSTests", ["litefs"]),
 
         .executableTarget(
