@@ -172,9 +172,22 @@ public final class TransactionLog: Sendable {
     /// - Returns: how many were removed.
     func enforceRetention(olderThan cutoff: Int64) throws(Errno) -> Int {
         let old = state.withLock { state in
-            state.files.dropLast().filter { $0.storedMilliseconds < cutoff }.map(\.name)
+            state.files.dropLast().prefix { $0.storedMilliseconds < cutoff }.map(\.name)
         }
-        for name in old { try remove(name) }
-        return old.count
+        var removed = 0
+        defer { forgetOldest(removed) }
+        for name in old {
+            try Files.unlink(path(of: name), ifExists: true)
+            removed += 1
+        }
+        return removed
+    }
+
+    private func forgetOldest(_ count: Int) {
+        state.withLock { state in
+            for file in state.files.prefix(count) { state.contentBytes -= file.content?.bytes.count ?? 0 }
+            state.files.removeFirst(min(count, state.files.count))
+            state.firstContent = max(0, state.firstContent - count)
+        }
     }
 }
