@@ -26,7 +26,8 @@ struct ExecTests {
     @Test
     func `A last command that ends well ends the daemon well`() async throws {
         try await run(["cmd: \"true\""]) { node in
-            #expect(try node.waitForExit() == .code(0))
+            let exit = try node.waitForExit()
+            #expect(exit == .code(0))
             #expect(node.log.contains("subprocess exited successfully, litefs shutting down"))
         }
     }
@@ -34,7 +35,8 @@ struct ExecTests {
     @Test
     func `A failed first command ends the daemon with 1, and the others do not run`() async throws {
         try await run(["cmd: \"sh -c 'exit 3'\"", "cmd: \"touch MOUNT/never\""]) { node in
-            #expect(try node.waitForExit() == .code(1))
+            let exit = try node.waitForExit()
+            #expect(exit == .code(1))
             #expect(node.log.contains("cannot exec: sync cmd: cannot run command: exit status 3"))
             #expect(!node.log.contains("never"))
             #expect(!node.isMounted)
@@ -64,7 +66,8 @@ struct ExecTests {
         try await run(["cmd: |\n      sh -c '\(script)'"]) { node in
             try eventually("the child runs") { node.log.contains("started") }
             node.current?.send(signal)
-            #expect(try node.waitForExit(within: .seconds(3)) == .code(0))
+            let exit = try node.waitForExit(within: .seconds(3))
+            #expect(exit == .code(0))
             for line in [
                 "sending signal to exec process", "waiting for exec process to close", "got it",
                 "signal received, litefs shutting down", "litefs shut down complete",
@@ -82,7 +85,8 @@ struct ExecTests {
             settings.more = "exec: \"echo never\"\n"
         } _: { cluster in
             try cluster.primary.start(until: .running)
-            #expect(try cluster.primary.waitForExit() == .code(5))
+            let exit = try cluster.primary.waitForExit()
+            #expect(exit == .code(5))
             #expect(!cluster.primary.log.contains("never"))
         }
     }

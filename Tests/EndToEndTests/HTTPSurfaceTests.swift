@@ -1,3 +1,4 @@
+import HTTP
 import JSON
 import LTX
 import POSIX
@@ -84,8 +85,16 @@ struct HTTPSurfaceTests {
     @Test
     func `A replica cannot be streamed from, and nobody streams from himself`() throws {
         let (primary, replica) = try nodes()
-        #expect(try replica.get("/stream", method: "POST").status == 503)
-        #expect(try primary.get("/stream", method: "POST").status == 400)
+        let client = HTTPClient()
+        let stranger = try client.request(
+            "POST", replica.url("/stream"), headers: ["Litefs-Id": "00000000000000AB", "Litefs-Capabilities": "none"], body: [0, 0, 0, 0]
+        )
+        #expect(stranger.status == 503, "\(stranger)")
+        let own = try primary.get("/info").headers["Litefs-Id"] ?? ""
+        let itself = try client.request(
+            "POST", primary.url("/stream"), headers: ["Litefs-Id": own, "Litefs-Capabilities": "none"], body: [0, 0, 0, 0]
+        )
+        #expect(itself.status == 400 && itself.body == Array("cannot connect to self\n".utf8), "\(itself)")
     }
 
     @Test

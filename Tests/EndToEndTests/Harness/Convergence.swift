@@ -37,8 +37,8 @@ func expectConverged(
     try waitForSamePosition(database, primary, replica, within: limit)
     let copied = try replica.export(database)
     #expect(copied.count == exported.count, "exports of \(database) have the same size")
-    let difference = zip(exported, copied).enumerated().first { $0.element.0 != $0.element.1 }?.offset
-    #expect(difference == nil, "exports of \(database) differ at this byte")
+    let isEqual = copied == exported
+    #expect(isEqual, "exports of \(database) differ from byte \(firstDifference(copied, exported)) on")
     for node in [primary, replica] {
         #expect(try node.sqlite3(database, "PRAGMA integrity_check;") == "ok", "\(node.settings.name)")
     }
@@ -50,7 +50,12 @@ func expectConverged(
     }
     let replay = try TransactionReplay(ltxFolder: folder)
     #expect(replay.position == position, "the LTX files lead to the position")
-    #expect(replay.image == exported, "the LTX files make up the pages of \(database)")
+    let isSame = replay.image == exported
+    #expect(isSame, "the LTX files make up the pages of \(database); byte \(firstDifference(replay.image, exported))")
+}
+
+private func firstDifference(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    zip(left, right).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(left.count, right.count)
 }
 
 /// Waits until both nodes have a database at the same position.
