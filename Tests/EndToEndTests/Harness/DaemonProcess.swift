@@ -88,7 +88,7 @@ final class DaemonProcess: Sendable {
         do {
             _ = try current.waitForExit(within: .seconds(3))
         } catch {
-            Issue.record("\(settings.name) (process \(current.pid)) does not end after SIGKILL, it waits for its own mount")
+            Issue.record("\(settings.name) does not end after SIGKILL, it waits for its own mount:\n\(current.threads)")
             umount2(mount, Int32(MNT_FORCE))
             _ = try current.waitForExit(within: .seconds(3))
         }

@@ -51,17 +51,8 @@ final class Guardian: Sendable {
         guard isOver else { return }
         for node in nodes {
             guard let program = node.current, program.exit == nil else { continue }
-            print("---- \(node.settings.name) took too long and is killed; its threads:\n" + Self.threads(program.pid))
+            print("---- \(node.settings.name) took too long and is killed; its threads:\n" + program.threads)
             try? node.kill()
         }
-    }
-
-    /// Names and system calls of a process's threads.
-    private static func threads(_ pid: Int32) -> String {
-        ((try? Files.list("/proc/\(pid)/task")) ?? []).map { entry in
-            let folder = "/proc/\(pid)/task/" + entry.name
-            let lines = ["comm", "wchan", "syscall"].map { text(of: folder + "/" + $0).filter { $0 != "\n" } }
-            return entry.name + " " + lines.joined(separator: " ")
-        }.joined(separator: "\n")
     }
 }

@@ -69,6 +69,17 @@ final class Program: Sendable {
         _ = try waitForExit()
     }
 
+    /// What each of its threads does, for somebody who wonders why it does not end.
+    var threads: String {
+        ((try? Files.list("/proc/\(pid)/task")) ?? []).map { entry in
+            let folder = "/proc/\(pid)/task/" + entry.name
+            let stack = text(of: folder + "/stack").split(separator: "\n").prefix(8).map { line in
+                line.split(separator: " ").last.map(String.init) ?? ""
+            }
+            return text(of: folder + "/comm").filter { $0 != "\n" } + ": " + stack.joined(separator: " < ")
+        }.joined(separator: "\n")
+    }
+
     /// What it has written so far.
     var output: String { text(of: outputPath) }
 }
