@@ -10,13 +10,17 @@ extension IndexFile {
     private static let readMarksOffset = 100
     private static let attemptedOffset = 128
 
-    /// Says how many frames the database file has. The caller holds CHECKPOINT, or WRITE to set it to 0.
+    /// Says how many frames the database file has.
+    ///
+    /// The caller holds CHECKPOINT, or WRITE to set it to 0.
     func setBackfilled(_ frames: UInt32) throws(ApplyError) {
         index.backfilled = frames
         try writeWords(at: Self.backfilledOffset)
     }
 
-    /// Says how many frames the database file may have. The caller holds CHECKPOINT, or WRITE to set it to 0.
+    /// Says how many frames the database file may have.
+    ///
+    /// The caller holds CHECKPOINT, or WRITE to set it to 0.
     func setBackfillAttempted(_ frames: UInt32) throws(ApplyError) {
         index.backfillAttempted = frames
         try writeWords(at: Self.attemptedOffset)

@@ -93,9 +93,10 @@ public struct WALIndex {
         (max(Int(frame), 1) - 1 + framesPerRegion - framesInFirstRegion) / framesPerRegion
     }
 
-    /// The offset of a frame's page number in the index, in bytes.
+    /// The place of a frame's page number in the index.
     ///
     /// - Parameter frame: 1 or more; 0 counts as 1.
+    /// - Returns: the offset in bytes.
     public static func entryOffset(ofFrame frame: UInt32) -> Int {
         let region = regionIndex(ofFrame: frame)
         let place = max(Int(frame), 1) - 1

@@ -59,10 +59,6 @@ public final class TransactionLog: Sendable {
             try Files.makeDirectories(directory)
             for entry in try Files.list(directory) where !entry.isDirectory {
                 let path = directory + "/" + entry.name
-                if entry.name.hasSuffix(".tmp") {
-                    try Files.unlink(path, ifExists: true)
-                    continue
-                }
                 guard let name = LTXFileName(entry.name) else { continue }
                 let status = try Files.status(path)
                 files.append(
@@ -85,6 +81,16 @@ public final class TransactionLog: Sendable {
             state.firstContent = files.count
         }
     }
+
+    /// Removes files that never got their final name.
+    func removeTemporaries() {
+        for entry in (try? Files.list(directory)) ?? [] where entry.name.hasSuffix(".tmp") {
+            try? Files.unlink(directory + "/" + entry.name, ifExists: true)
+        }
+    }
+
+    /// Path of a file that did not get its final name yet.
+    func temporaryPath(of name: LTXFileName) -> String { path(of: name) + ".tmp" }
 
     /// Path of a file of this log.
     public func path(of name: LTXFileName) -> String { directory + "/" + name.description }

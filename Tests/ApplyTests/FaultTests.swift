@@ -110,7 +110,7 @@ import Testing
     @Test func aFailedIndexWriteLosesOnlyTheTransactionInEachRegion() throws {
         try replica.apply(try insert(16_500_000))
         let before = primary.image
-        let large = try insert(20_000_000)
+        let large = try insert(3_000_000)
         for nth in 1...8 {
             fail(replica.wal.shared.file, .write, nth: nth, .io)
             guard (try? replica.apply(large)) == nil else { break }
