@@ -126,5 +126,16 @@ let package = Package(
             ]
         ),
         tests("LiteFSTests", ["litefs"]),
+
+        .executableTarget(
+            name: "workload",
+            dependencies: ["CSQLite"],
+            path: "Tests/Support/workload",
+            swiftSettings: strict
+        ),
+        tests(
+            "EndToEndTests",
+            ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "workload"]
+        ),
     ]
 )

@@ -11,6 +11,8 @@ public final class OwnThreads: Sendable {
     public init() {}
 
     /// Runs `body` with the calling thread counted as one of ours.
+    ///
+    /// May be nested; the thread counts until the outermost call returns.
     public func withCurrent<Result, Failure: Error>(
         _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -11,6 +11,8 @@ import Synchronization
 public final class Store: Sendable {
     private let context: StoreContext
     private let state: Mutex<State>
+    /// The data directory, locked: a second daemon on it would write the same files.
+    private let directory: FileDescriptor
 
     private struct State {
         var databases: [DatabaseName: Database] = [:]
@@ -29,7 +31,14 @@ public final class Store: Sendable {
         var entries: [DirectoryEntry] = []
         do throws(Errno) {
             try Files.makeDirectories(folder)
+            directory = try FileDescriptor.open(options.dataDirectory, [.directory])
+            try directory.tryLockFile()
             entries = try Files.list(folder)
+        } catch .wouldBlock {
+            throw .dataDirectory(
+                "the data directory \(options.dataDirectory) is in use by another litefs: stop it first, or give this one "
+                    + "another data.dir"
+            )
         } catch {
             throw .file(FileError("open the data directory", folder, error))
         }
