@@ -104,6 +104,7 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
+        tests("ReplicationTests", ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LeaseTests", ["Lease"]),

@@ -71,7 +71,11 @@ extension Database {
 
     /// Sets the size of a file of the mount.
     public func truncate(_ kind: DatabaseFileKind, _ file: BackingFile, to size: Int64, isOwn: Bool) throws(Errno) {
-        if kind == .shm { return try file.descriptor.truncate(to: size) }
+        if kind == .shm {
+            // The daemon has the wal-index mapped: if it shrank, touching it would end the process.
+            if !context.options.isPrimary, !isOwn, try size < file.size() { throw .accessDenied }
+            return try file.descriptor.truncate(to: size)
+        }
         try changing { () throws(Errno) in
             guard files[kind] === file else { return try file.descriptor.truncate(to: size) }
             try checkChange(isOwn: isOwn)

@@ -18,6 +18,8 @@ struct ReplicaState {
     var expected = Position.zero
     /// The database must be compared with the primary's as a whole: its position is not to be trusted.
     var needsResync = false
+    /// Nothing more is received: the node stops.
+    var isRefusing = false
     var applier: Applier?
     /// What keeps the log from being copied back, and since when.
     var obstacle: String?
@@ -43,6 +45,12 @@ extension Database {
             replica.expected = position
             context.logger.warning("database \"\(name)\": \(reason); fetching it again from the primary, keeping what is equal")
         }
+    }
+
+    /// Receives nothing more; who waits to hand over a transaction stops waiting.
+    func refuseReceiving() {
+        locked { replica.isRefusing = true }
+        monitor.wakeAll()
     }
 
     /// Begins to receive a transaction from the primary.
@@ -92,8 +100,8 @@ extension Database {
     /// Queues a verified transaction. Waits while the queue is over its bound.
     func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
         try locked { () throws(StoreError) in
-            while replica.queuedBytes > Self.applyQueueBound, !isClosing { monitor.wait() }
-            if isClosing { throw .closing }
+            while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing { monitor.wait() }
+            if isClosing || replica.isRefusing { throw .closing }
             replica.queue.append(received)
             replica.queuedBytes += received.byteCount
             replica.expected = Position(txid: received.header.maxTXID, postApply: received.postApply)

@@ -157,6 +157,11 @@ public final class Store: Sendable {
         }
     }
 
+    /// Receives nothing more from the primary.
+    public func refuseReceiving() {
+        for database in databases { database.refuseReceiving() }
+    }
+
     /// Ends all work through the mount and closes the own descriptors on it.
     public func stop() {
         let (reconciler, retention) = state.withLock { state in

@@ -1,6 +1,6 @@
 import POSIX
 
-/// A `sqlite3` program that runs a script again and again until it is told to stop.
+/// A `sqlite3` program that runs a script again and again until it is told to stop, or its folder is gone.
 final class ReaderProcess {
     private let folder: TemporaryFolder
     private let name: String
@@ -16,7 +16,7 @@ final class ReaderProcess {
         try folder.write(name + ".sql", Array(script.utf8))
         let loop = """
             cd "$1" && : > $2.out && : > $2.err
-            while [ ! -e $2.stop ]; do sqlite3 -bail "$3" < $2.sql >> $2.out 2>> $2.err || exit 1; done
+            while [ -e $2.sql ] && [ ! -e $2.stop ]; do sqlite3 -bail "$3" < $2.sql >> $2.out 2>> $2.err || exit 1; done
             """
         process = try ChildProcess(["sh", "-c", loop, "sh", folder.path, name, database])
     }

@@ -1,0 +1,180 @@
+import HTTP
+import POSIX
+import Store
+
+/// What the thread of a `StreamClient` does: one attempt after the other.
+struct StreamClientLoop {
+    private var backoff: Backoff
+    private var random = SystemRandomNumberGenerator()
+    /// HTTP/1.1 is tried first; a primary with LiteFS 0.5 insists on HTTP/2.
+    private var wireProtocol = HTTPClient.WireProtocol.http1
+
+    init(first delay: Duration) {
+        backoff = Backoff(first: delay)
+    }
+
+    /// Connects once and stays until the stream ends, then waits as long as it should be waited.
+    ///
+    /// - Returns: false when the client stops.
+    mutating func attempt(_ client: StreamClient) -> Bool {
+        let id = NodeHeaders.text(nodeID: client.target.nodeID)
+        let url = client.options.primaryURL
+        client.logger.info(
+            "\(id): existing primary found (\(client.options.primaryHostname)), connecting as replica to \"\(url)\""
+        )
+        var wasReady = false
+        do {
+            defer { _ = client.use(nil) }
+            try stream(client, &wasReady)
+            client.noteDisconnected(nil)
+            guard !client.isStopping else { return false }
+            client.logger.info("\(id): disconnected from primary, retrying")
+        } catch PrimaryRefusal.needsHTTP2 where wireProtocol == .http1 {
+            client.logger.debug("\(id): the primary needs HTTP/2")
+            wireProtocol = .http2PriorKnowledge
+            return !client.isStopping
+        } catch {
+            client.noteDisconnected("\(error)")
+            guard !client.isStopping else { return false }
+            client.logger.warning("\(id): disconnected from primary with error, retrying: \(error)")
+            // Perhaps another program serves there now.
+            wireProtocol = .http1
+        }
+        if wasReady { backoff.reset() }
+        return client.pause(backoff.delay(using: &random))
+    }
+
+    /// Receives one stream.
+    private func stream(_ client: StreamClient, _ wasReady: inout Bool) throws {
+        let options = client.options
+        var limits = HTTPClient.Limits()
+        limits.stall = options.silence
+        limits.connect = options.silence
+        let http = HTTPClient(protocol: wireProtocol, limits: limits)
+        guard client.use(http) else { return }
+
+        let target = client.target
+        var positions = PositionMap()
+        for database in target.receivingDatabases where options.databases?.contains(database.name) ?? true {
+            positions.positions[database.name] = database.positionForStream
+        }
+        let receiver = client.makeReceiver(positions)
+        defer { wasReady = receiver.isReady }
+
+        var status = 0
+        var refusal: [UInt8] = []
+        do {
+            try http.stream(
+                "POST",
+                Self.streamURL(options),
+                headers: headers(target),
+                body: positions.encoded(),
+                onResponse: { received, headers in
+                    status = received
+                    guard status == 200 else { return }
+                    try join(headers[NodeHeaders.clusterID], target)
+                    client.noteConnected()
+                },
+                onBytes: { bytes in
+                    if status == 200 {
+                        try receiver.take(bytes)
+                    } else {
+                        refusal.append(contentsOf: bytes.prefix(PrimaryRefusal.maximumText - refusal.count))
+                    }
+                }
+            )
+        } catch let error as HTTPClientError where status == 0 {
+            throw PrimaryRefusal.unreachable(url: options.primaryURL, reason: error.reason)
+        }
+        guard status == 200 else {
+            throw PrimaryRefusal(status: status, text: refusal, url: options.primaryURL)
+        }
+        try receiver.finish()
+    }
+
+    private func headers(_ target: any StreamTarget) -> HTTPHeaders {
+        var headers = HTTPHeaders()
+        headers[NodeHeaders.nodeID] = NodeHeaders.text(nodeID: target.nodeID)
+        headers[NodeHeaders.clusterID] = target.clusterID?.description
+        headers[NodeHeaders.capabilities] = NodeHeaders.overlap
+        return headers
+    }
+
+    /// Compares cluster IDs before the first byte is taken.
+    private func join(_ text: String?, _ target: any StreamTarget) throws {
+        guard let text else { return }
+        guard let theirs = ClusterID(text) else { throw PrimaryRefusal.invalidClusterID(text) }
+        guard let ours = target.clusterID else { return try target.join(theirs) }
+        guard ours == theirs else { throw PrimaryRefusal.otherCluster(ours: ours, theirs: theirs) }
+    }
+
+    /// The URL of the stream: path and query of the primary's URL do not count.
+    static func streamURL(_ options: StreamClient.Options) -> String {
+        var url = origin(of: options.primaryURL) + "/stream"
+        if let databases = options.databases {
+            let names = databases.sorted().map { escaped($0.text) }
+            url += "?filter=" + names.joined(separator: ",")
+        }
+        return url
+    }
+
+    private static func origin(of url: String) -> String {
+        guard let slashes = url.firstRange(of: "://") else { return url }
+        let rest = url[slashes.upperBound...]
+        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        return String(url[..<slashes.upperBound] + authority)
+    }
+
+    /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).
+    private static func escaped(_ text: String) -> String {
+        var escaped = ""
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
+                escaped.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                escaped += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
+            }
+        }
+        return escaped
+    }
+}
+
+/// Why the primary gives no stream.
+enum PrimaryRefusal: Error, CustomStringConvertible {
+    case unreachable(url: String, reason: String)
+    case needsHTTP2
+    case isSelf(url: String)
+    case status(Int, text: String, url: String)
+    case invalidClusterID(String)
+    case otherCluster(ours: ClusterID, theirs: ClusterID)
+
+    /// How much of an answer's text is shown, in bytes.
+    static let maximumText = 1024
+
+    init(status: Int, text bytes: [UInt8], url: String) {
+        let first = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
+        switch status {
+        case 426: self = .needsHTTP2
+        case 400 where first == "cannot connect to self": self = .isSelf(url: url)
+        default: self = .status(status, text: String(first), url: url)
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .unreachable(let url, let reason): "connect to primary: \(reason) ('\(url)')"
+        case .needsHTTP2: "connect to primary: it needs HTTP/2"
+        case .isSelf(let url):
+            "connect to primary: cannot connect to self ('\(url)'); advertise-url must be the primary's on every node"
+        case .status(let status, let text, let url):
+            "connect to primary: invalid response: code=\(status)\(text.isEmpty ? "" : " (\(text))") ('\(url)')"
+        case .invalidClusterID(let text): "the primary has an invalid cluster id: \(text.prefix(64))"
+        case .otherCluster(let ours, let theirs):
+            "cannot stream from primary with a different cluster id: \(ours) <> \(theirs); the data here is kept and served as "
+                + "it is; if this node is to join \(theirs), stop it, move its data directory away and start it again"
+        }
+    }
+}
