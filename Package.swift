@@ -96,6 +96,15 @@ let package = Package(
         // For tests only: a SQLite VFS that reports what SQLite writes.
         .target(name: "CRecordingVFS", dependencies: ["CSQLite"], path: "Tests/Support/CRecordingVFS"),
 
+        // Measures the daemon against a native folder; not shipped with it.
+        .executableTarget(
+            name: "litefs-bench",
+            dependencies: ["CSQLite", "POSIX", "JSON"],
+            path: "Benchmarks/litefs-bench",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         tests("POSIXTests", ["POSIX"]),
         tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),
@@ -104,7 +113,10 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "POSIX"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
-        tests("ReplicationTests", ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]),
+        tests(
+            "ReplicationTests",
+            ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]
+        ),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LeaseTests", ["Lease"]),
