@@ -62,8 +62,8 @@ let package = Package(
 
         // Primary and replica.
         room("Capture", ["SQLiteFormat", "LTX"]),
-        room("Apply", ["SQLiteFormat", "LTX", "POSIX", "CSQLite"]),
-        room("Store", ["SQLiteFormat", "LTX", "Capture", "Apply", "POSIX", "Logging", "Metrics"]),
+        room("Apply", ["SQLiteFormat", "LTX", "POSIX"]),
+        room("Store", ["SQLiteFormat", "LTX", "Capture", "Apply", "CSQLite", "POSIX", "Logging", "Metrics"]),
         room("Mount", ["Store", "Capture", "SQLiteFormat", "LTX", "FUSE", "POSIX", "Logging", "Metrics"]),
         room("Replication", ["Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics", "JSON"]),
 
@@ -76,7 +76,8 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Lease", "POSIX", "JSON", "LTX",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease", "HTTPAPI",
+                "POSIX", "JSON", "LTX", "SQLiteFormat",
             ]
         ),
         // A node without a file system, by which DaemonTests watch a supervisor from outside.

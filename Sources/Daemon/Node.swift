@@ -48,12 +48,20 @@ public struct Node: Sendable {
     public func start(_ parts: Parts) throws {
         logger.info(lease.startText)
         let server = try listen(parts)
+        let store = try openStore(parts)
         try prepareMountFolder(parts)
-        let readiness = try Readiness()
-        if lease.isPrimary { readiness.reach() }
+        let state = NodeState(isPrimary: lease.isPrimary, primaryHostname: lease.hostname)
+        try mount(store, state, parts)
+        let streams = try startStreams(store, parts)
+        try serve(server, routes(store, state, streams).handle, parts)
         logger.info(lease.roleText(nodeID: idText))
-        try serve(server, Router().handle, parts)
-        try checkPrimary(parts)
+        let readiness = try Readiness()
+        if lease.isPrimary {
+            readiness.reach()
+            try checkPrimary(parts)
+        } else {
+            try follow(store, state, readiness, parts)
+        }
         try waitForCluster(readiness, parts)
     }
 }

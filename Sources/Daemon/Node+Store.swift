@@ -1,0 +1,111 @@
+import FUSE
+import HTTP
+import Logging
+import Mount
+import POSIX
+import Replication
+import Store
+
+// The parts that have to do with databases.
+extension Node {
+    /// Opens the data directory and recovers what is in it.
+    func openStore(_ parts: Parts) throws(StartError) -> Store {
+        let options = StoreOptions(
+            dataDirectory: config.data.dir,
+            isPrimary: lease.isPrimary,
+            compress: config.data.compress,
+            retention: config.data.retention.duration,
+            nodeID: id
+        )
+        let store = try parts.start("open the data directory", undoing: "close the databases") {
+            try Store(options: options, logger: logger, registry: metrics)
+        } stop: {
+            $0.close()
+        }
+        if let clusterID = store.clusterID { logger.info("using existing cluster id: \"\(clusterID)\"") }
+        return store
+    }
+
+    /// Mounts the store's databases at `fuse.dir`. They are set up before anybody else can see them.
+    func mount(_ store: Store, _ state: NodeState, _ parts: Parts) throws(StartError) {
+        let fileSystem = try parts.run("set up the file system") {
+            try MountedFileSystem(store, node: state, logger: logger)
+        }
+        let dir = config.fuse.dir
+        let session = try mount(
+            fileSystem,
+            setUp: { root in store.start(mount: root, path: dir) },
+            tearDown: { store.stop() },
+            parts
+        )
+        let notifier = MountNotifier(session)
+        store.add(notifier)
+        _ = try parts.start("start retention", undoing: "forget the mount") {
+            store.startRetention(interval: config.data.retentionMonitorInterval.duration)
+            return notifier
+        } stop: {
+            $0.stop()
+        }
+    }
+
+    /// Makes the server of streams to replicas.
+    func startStreams(_ store: Store, _ parts: Parts) throws(StartError) -> StreamServer {
+        var options = StreamServer.Options()
+        options.compressesSnapshots = config.data.compress
+        return try parts.start("start streams", undoing: "end streams") {
+            let server = StreamServer(source: store, logger: logger, registry: metrics, options: options)
+            store.add(server)
+            return server
+        } stop: {
+            $0.stop()
+        }
+    }
+
+    /// Follows the primary.
+    func follow(_ store: Store, _ state: NodeState, _ readiness: Readiness, _ parts: Parts) throws(StartError) {
+        var options = StreamClient.Options(
+            primaryURL: lease.advertiseURL,
+            primaryHostname: lease.hostname
+        )
+        options.reconnectDelay = config.lease.reconnectDelay.duration
+        let filter = config.lease.databases
+        options.databases = try parts.run("read lease.databases") {
+            filter.isEmpty ? nil : Set(try filter.map { try DatabaseName($0) })
+        }
+        let client = StreamClient(
+            options: options,
+            target: store,
+            logger: logger,
+            registry: metrics,
+            events: StreamClient.Events(ready: { readiness.reach() })
+        )
+        state.follow(client)
+        _ = try parts.start("follow the primary", undoing: "leave the primary") {
+            client.start()
+            return client
+        } stop: { client in
+            client.cancel()
+            store.refuseReceiving()
+            client.stop()
+        }
+    }
+}
+
+/// Tells the kernel when a replica's database appears or goes: what it remembers of the names is no longer true.
+final class MountNotifier: StoreObserver {
+    private let session: FUSESession
+    private let isStopped = Guarded(false)
+
+    init(_ session: FUSESession) {
+        self.session = session
+    }
+
+    func transactionsAppeared(in database: Database) {}
+
+    func visibilityChanged(of database: Database) {
+        if isStopped.withLock({ $0.pointee }) { return }
+        for suffix in [""] + DatabaseName.suffixes { session.invalidate(name: database.name.text + suffix, in: 1) }
+    }
+
+    func stop() { isStopped.withLock { $0.pointee = true } }
+}
