@@ -10,10 +10,12 @@ public final class OwnThreads: Sendable {
     public init() {}
 
     /// Runs `body` with the calling thread counted as one of ours.
+    ///
+    /// May be nested; the thread counts until the outermost call returns.
     public func withCurrent<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         let thread = Thread.currentID
-        threads.withLock { _ = $0.insert(thread) }
-        defer { threads.withLock { _ = $0.remove(thread) } }
+        let isOutermost = threads.withLock { $0.insert(thread).inserted }
+        defer { if isOutermost { threads.withLock { _ = $0.remove(thread) } } }
         return try body()
     }
 
