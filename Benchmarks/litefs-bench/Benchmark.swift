@@ -27,7 +27,7 @@ enum Benchmark {
                     report.skipped.append((scenario.name, error.reason))
                 } catch {
                     complain("\(scenario.name): \(error)")
-                    report.skipped.append((scenario.name, "it failed: \(error)"))
+                    report.skipped.append((scenario.name, "it failed: \("\(error)".prefix { $0 != "\n" })"))
                     code = 1
                 }
                 try cluster.remove(scenario.database)
