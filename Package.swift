@@ -122,6 +122,13 @@ let package = Package(
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LeaseTests", ["Lease"]),
         tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
+        tests(
+            "HTTPAPITests",
+            [
+                "HTTPAPI", "HTTP", "Replication", "Store", "LTX", "SQLiteFormat", "POSIX", "Logging",
+                "Metrics",
+            ]
+        ),
         tests("LiteFSTests", ["litefs"]),
     ]
 )

@@ -46,7 +46,11 @@ public struct JournalState: Equatable, Sendable {
     }
 
     /// `start` with the part of a write that falls on it.
-    private static func start(_ start: UInt64, after bytes: UnsafeRawBufferPointer, at offset: Int64) -> UInt64 {
+    private static func start(
+        _ start: UInt64,
+        after bytes: UnsafeRawBufferPointer,
+        at offset: Int64
+    ) -> UInt64 {
         guard (0..<8).contains(offset) else { return start }
         var result = start
         withUnsafeMutableBytes(of: &result) { result in

@@ -19,7 +19,8 @@ extension WALCapture {
         let previous = header
         end()
         withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
-            guard read(bytes, 0) == bytes.count, let header = try? WALHeader(UnsafeRawBufferPointer(bytes)) else { return }
+            guard read(bytes, 0) == bytes.count, let header = try? WALHeader(UnsafeRawBufferPointer(bytes))
+            else { return }
             self.header = header
             committedChain = WALChain(startOf: header)
         }
@@ -31,6 +32,8 @@ extension WALCapture {
         header = nil
         frames.removeAll(keepingCapacity: frames.count <= 8192)
         framesBeforeLastCommit = 0
+        isLastCommitUnsealed = false
+        isChainUnknown = false
         committedChain = nil
         lastCommitFrame = nil
         forgetPending()
@@ -51,7 +54,9 @@ extension WALCapture {
 
     /// Takes back the commits from the one that holds `frame` on, because SQLite is about to write over it.
     ///
-    /// - Parameter frame: a committed frame; for others nothing is taken back.
+    /// - Parameters:
+    ///   - frame: a committed frame; for others nothing is taken back.
+    ///   - read: reads the log, before that write.
     /// - Returns: the pages that they changed, in the order of frames.
     public func withdraw(from frame: UInt32, read: Read) -> [UInt32] {
         guard header != nil, frame > 0, frame <= committedFrames else { return [] }
@@ -62,6 +67,7 @@ extension WALCapture {
         let pages = Array(frames[Int(end)...])
         frames.removeLast(frames.count - Int(end))
         framesBeforeLastCommit = min(framesBeforeLastCommit, Int(end))
+        isLastCommitUnsealed = false
         forgetPending()
         return pages
     }
@@ -70,7 +76,11 @@ extension WALCapture {
     ///
     /// Then ask for `nextCommit` until there is none.
     ///
-    /// - Parameter frame: a frame of `content` that commits, or 0. Of a frame beyond the content, the content counts.
+    /// - Parameters:
+    ///   - content: what the log holds.
+    ///   - frame: a frame of `content` that commits, or 0; if it lies beyond, all of `content` counts as captured.
+    ///   - fileSize: size of the log in bytes.
+    ///   - read: reads the log.
     public func resume(_ content: WALContent, capturedThrough frame: UInt32, fileSize: Int64, read: Read) {
         end()
         guard let header = content.header else { return }
@@ -87,6 +97,7 @@ extension WALCapture {
 
     private func startChain() {
         committedChain = header.map(WALChain.init(startOf:))
+        isChainUnknown = false
         lastCommitFrame = nil
     }
 
@@ -94,17 +105,19 @@ extension WALCapture {
     private func takeUpChain(at frame: UInt32, _ read: Read) -> Bool {
         guard let header else { return false }
         let offset = WALFrames.offset(ofFrame: frame, pageSize: header.pageSize)
-        guard let bytes = readFrame(at: offset, header.pageSize, read), let fields = try? WALFrameHeader(bytes.header),
+        guard let bytes = readFrame(at: offset, header.pageSize, read),
+            let fields = try? WALFrameHeader(bytes.header),
             fields.isCommit
         else { return false }
-        var chain = WALChain(startOf: header)
-        chain.resume(at: fields.checksum)
-        committedChain = chain
         lastCommitFrame = CommitFrame(
             page: fields.page,
             checksum: PageChecksum.compute(fields.page, bytes.page),
             pageCount: fields.commitSize
         )
+        isChainUnknown = fields.isUnsealed
+        var chain = WALChain(startOf: header)
+        chain.resume(at: fields.checksum)
+        committedChain = chain
         return true
     }
 

@@ -3,7 +3,7 @@ import SQLiteFormat
 
 // Writes to the frames, and the transactions that they complete.
 extension WALCapture {
-    /// Notes a write that was carried out and changed no committed frame.
+    /// Notes a write that was carried out and touches no committed frame.
     ///
     /// Then ask for `nextCommit`. Of a write that begins in the log's header, after `headerWritten`, the part behind the
     /// header counts. No bytes at all stand for a write that failed: how much of it reached the file is not known.
@@ -18,10 +18,12 @@ extension WALCapture {
         if bytes.isEmpty {
             lastHeaderOffset = -1
         } else if end <= capturedBytes {
-            return
+            return sealed(place.frame, bytes)
         }
         let index = max(Int(place.frame) - frames.count - 1, 0)
-        if index < pending.count { pending.removeLast(pending.count - index) }
+        if index < pending.count, !replace(index, place.byte, bytes) {
+            pending.removeLast(pending.count - index)
+        }
         if place.frame <= brokenFrame { brokenFrame = 0 }
         writtenEnd = max(writtenEnd, end)
         if place.byte == 0, bytes.count >= WALFrameHeader.size {
@@ -32,15 +34,39 @@ extension WALCapture {
         }
     }
 
+    /// Notes a header that was written to a committed frame; that of the last one continues the chain.
+    private func sealed(_ frame: UInt32, _ header: UnsafeRawBufferPointer) {
+        guard frame == committedFrames, let fields = try? WALFrameHeader(header) else { return }
+        committedChain?.resume(at: fields.checksum)
+        isLastCommitUnsealed = false
+        isChainUnknown = false
+    }
+
+    /// Takes over the new page of an unsealed frame: its header needs not to match.
+    private func replace(_ index: Int, _ byte: Int, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard !pending[index].isSealed, byte == WALFrameHeader.size, bytes.count == pageSize?.bytes else {
+            return false
+        }
+        pending[index].checksum = PageChecksum.compute(pending[index].page, bytes)
+        return true
+    }
+
     /// The next transaction that is complete, or nil.
     ///
-    /// - Parameter write: the bytes and offset of the write just noted, so that they need not be read again.
+    /// - Parameters:
+    ///   - write: the bytes and offset of the write just noted, so that they need not be read again.
+    ///   - read: reads the log.
+    /// - Returns: nil until a write completes one more transaction.
     public func nextCommit(
         after write: (bytes: UnsafeRawBufferPointer, offset: Int64)?,
         read: Read
     ) -> Commit? {
         guard let header, var chain = committedChain else { return nil }
-        if let last = pending.last { chain.resume(at: last.chain) }
+        var isUnknown = isChainUnknown
+        if let last = pending.last {
+            chain.resume(at: last.chain)
+            isUnknown = last.isChainUnknown
+        }
         let frameSize = Int64(WALFrames.frameSize(header.pageSize))
         while true {
             let number = UInt32(frames.count + pending.count + 1)
@@ -48,17 +74,48 @@ extension WALCapture {
             guard writtenEnd >= offset + frameSize, number != brokenFrame,
                 let frame = frame(at: offset, header.pageSize, write, read)
             else { return nil }
-            guard let next = chain.extended(header: frame.header, page: frame.page),
-                let fields = try? WALFrameHeader(frame.header)
-            else {
-                brokenFrame = number
-                return nil
+            guard let fields = try? WALFrameHeader(frame.header) else { return stop(at: number) }
+            if fields.isUnsealed {
+                guard isWritten(offset..<offset + frameSize, by: write) else { return nil }
+            } else if let next = chain.extended(header: frame.header, page: frame.page)
+                ?? (isUnknown ? chain.restarted(header: frame.header, page: frame.page) : nil)
+            {
+                chain = next
+                isUnknown = false
+            } else {
+                guard isUnknown, chain.hasSalts(of: fields) else { return stop(at: number) }
+                guard isWritten(offset..<offset + frameSize, by: write) else { return nil }
+                chain.resume(at: fields.checksum)
+                isUnknown = false
             }
             let checksum = PageChecksum.compute(fields.page, frame.page)
-            pending.append(PendingFrame(page: fields.page, checksum: checksum, chain: next.checksum))
-            chain = next
+            pending.append(
+                PendingFrame(
+                    page: fields.page,
+                    checksum: checksum,
+                    chain: chain.checksum,
+                    isSealed: !fields.isUnsealed,
+                    isChainUnknown: isUnknown
+                )
+            )
             if fields.isCommit, let commit = take(chain, header.pageSize, fields.commitSize) { return commit }
         }
+    }
+
+    /// Whether a write completes a frame, whose checksum proves nothing.
+    ///
+    /// The frames behind one that was rewritten get their headers next, and are not looked at before.
+    private func isWritten(
+        _ frame: Range<Int64>,
+        by write: (bytes: UnsafeRawBufferPointer, offset: Int64)?
+    ) -> Bool {
+        guard let write else { return false }
+        return write.offset < frame.upperBound && write.offset + Int64(write.bytes.count) >= frame.upperBound
+    }
+
+    private func stop(at frame: UInt32) -> Commit? {
+        brokenFrame = frame
+        return nil
     }
 
     /// Turns the pending frames, the last of which commits, into a transaction; nil when they are padding.
@@ -77,7 +134,9 @@ extension WALCapture {
             if isPadding || frame.page.rawValue > pageCount || frame.page == pageSize.lockPage { continue }
             pages.append(Page(number: frame.page, frame: committedFrames, checksum: frame.checksum))
         }
+        if !isPadding { isLastCommitUnsealed = pending.contains { !$0.isSealed } }
         committedChain = chain
+        isChainUnknown = !last.isSealed
         lastCommitFrame = commitFrame
         pending.removeAll(keepingCapacity: pending.count <= 4096)
         // What a write brought beyond this frame still counts; without it, so does a log that was taken over.
@@ -107,4 +166,20 @@ extension WALCapture {
         let page = UnsafeRawBufferPointer(rebasing: write.bytes[start..<start + pageSize.bytes])
         return (UnsafeRawBufferPointer(lastHeader), page)
     }
+}
+
+extension WALFrameHeader {
+    /// Whether SQLite left salts and checksum for later.
+    var isUnsealed: Bool { salt1 == 0 && salt2 == 0 && checksum == WALChecksum() }
+}
+
+extension WALChain {
+    /// The chain with a frame that continues the zeros of an unsealed frame, as headers do that are rewritten behind one.
+    func restarted(header: UnsafeRawBufferPointer, page: UnsafeRawBufferPointer) -> WALChain? {
+        var zeros = self
+        zeros.resume(at: WALChecksum())
+        return zeros.extended(header: header, page: page)
+    }
+
+    func hasSalts(of header: WALFrameHeader) -> Bool { header.salt1 == salt1 && header.salt2 == salt2 }
 }

@@ -13,10 +13,16 @@ import SQLiteFormat
 // A write inside `pending` cuts it there: SQLite writes frames again when a transaction that spilled changes a page once
 // more (it then rewrites the checksums of all later headers before it commits), or when the one before rolled back.
 //
-// A write that changes `committed` means that SQLite does not know a commit that was captured: the writing program died,
-// or failed to sync, after the frame that commits was written and before it was published in the wal-index. Then the
-// commits from there on are withdrawn, and their pages are suspect. A write of the bytes that are there already means
-// nothing: when a page is spilled twice with the same content, SQLite rewrites headers that were right all along.
+// While checksums must be rewritten, SQLite leaves salts and checksums of new frames zero, "unsealed", until it rewrites
+// the headers. Up to at least 3.40 it also does so after a savepoint was rolled back behind such a page, when there is
+// nothing to rewrite. Then it commits, and publishes, a transaction that begins with unsealed frames, or has no others;
+// only a recovery would not find it. So unsealed frames count if they are written in order behind valid ones: all
+// content is there when the last page is, and what follows, if anything, are headers. Behind a transaction that stays
+// unsealed, SQLite continues some checksum of frames that are rolled back; the next frame is believed in the same way.
+//
+// A write inside `committed` means that SQLite does not know a commit that was captured: the writing program died, or
+// failed to sync, after the frame that commits was written and before it was published in the wal-index. Then the
+// commits from there on are withdrawn, and their pages are suspect.
 //
 // On storage without powersafe overwrite, SQLite repeats the last frame of a transaction, commit size and all, up to the
 // next sector. Such padding is committed, but no transaction. Whether a frame is padding depends on the log alone, so
@@ -55,8 +61,10 @@ public final class WALCapture {
     struct PendingFrame {
         var page: PageNumber
         var checksum: Checksum
-        /// The log's running checksum after it.
+        /// The log's running checksum after it; that of the last sealed frame when it is unsealed.
         var chain: WALChecksum
+        var isSealed: Bool
+        var isChainUnknown: Bool
     }
 
     /// What a frame would have to repeat to be padding.
@@ -75,11 +83,16 @@ public final class WALCapture {
     var committedChain: WALChain?
     /// The last committed frame, as far as it is known.
     var lastCommitFrame: CommitFrame?
+    /// Whether the last transaction has unsealed frames, whose headers may be rewritten.
+    var isLastCommitUnsealed = false
+    /// Whether the last committed frame is unsealed, so that the next one may continue another checksum.
+    var isChainUnknown = false
     /// Committed frames before the last transaction.
     var framesBeforeLastCommit = 0
     var pending: [PendingFrame] = []
-    /// The frame that was read and does not continue the chain; 0 when there is none. It is not read again until it, or
-    /// something before it, is written.
+    /// The frame that was read and does not continue the chain; 0 when there is none.
+    ///
+    /// It is not read again until it, or something before it, is written.
     var brokenFrame: UInt32 = 0
     /// End of the furthest write since the last commit or restart: what lies beyond it is left over from before.
     var writtenEnd: Int64 = 0
@@ -120,41 +133,44 @@ public final class WALCapture {
     /// Whether a write touches the log's header.
     public func touchesHeader(at offset: Int64) -> Bool { offset < Int64(WALHeader.size) }
 
-    /// First committed frame that a write at `offset` would overwrite, if only with the same bytes; nil when it
-    /// overwrites none.
+    /// First committed frame that a write would overwrite, so that commits must be withdrawn; nil when there is none.
+    ///
+    /// - Parameters:
+    ///   - bytes: what is about to be written.
+    ///   - offset: where, in bytes.
+    ///   - read: reads the log.
+    /// - Returns: nil also for a header that seals a frame of the last transaction.
+    public func firstCommittedFrame(
+        overwrittenBy bytes: UnsafeRawBufferPointer,
+        at offset: Int64,
+        read: Read
+    ) -> UInt32? {
+        guard let frame = firstCommittedFrame(touchedAt: offset) else { return nil }
+        return isSealing(frame, bytes, at: offset, read) ? nil : frame
+    }
+
+    /// Whether a write replaces no more than salts and checksum of a frame of the last transaction.
+    private func isSealing(
+        _ frame: UInt32,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64,
+        _ read: Read
+    ) -> Bool {
+        guard isLastCommitUnsealed, Int(frame) > framesBeforeLastCommit, let pageSize,
+            bytes.count == WALFrameHeader.size,
+            offset == WALFrames.offset(ofFrame: frame, pageSize: pageSize)
+        else { return false }
+        return withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { old in
+            read(old, offset) == old.count && old.elementsEqual(bytes.prefix(old.count))
+        }
+    }
+
+    /// First committed frame that a write at `offset` would touch; nil when it touches none.
     public func firstCommittedFrame(touchedAt offset: Int64) -> UInt32? {
         guard let pageSize, let place = WALFrames.frame(atOffset: offset, pageSize: pageSize) else {
             return nil
         }
         return place.frame <= committedFrames ? place.frame : nil
-    }
-
-    /// First committed frame that a write would change; nil when it changes none.
-    ///
-    /// Reads the log only when committed frames are touched.
-    public func firstCommittedFrame(
-        changedBy bytes: UnsafeRawBufferPointer,
-        at offset: Int64,
-        read: Read
-    ) -> UInt32? {
-        guard let pageSize, firstCommittedFrame(touchedAt: offset) != nil else { return nil }
-        let end = min(Int64(bytes.count), capturedBytes - offset)
-        return withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 16) { buffer in
-            var compared: Int64 = 0
-            while compared < end {
-                let count = Int(min(Int64(buffer.count), end - compared))
-                let old = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-                let new = UnsafeRawBufferPointer(rebasing: bytes[Int(compared)..<Int(compared) + count])
-                let present = read(old, offset + compared)
-                let same = zip(old.prefix(present), new).prefix { $0 == $1 }
-                let equal = same.reduce(0) { count, _ in count + 1 }
-                if equal < count {
-                    return WALFrames.frame(atOffset: offset + compared + Int64(equal), pageSize: pageSize)?.frame
-                }
-                compared += Int64(count)
-            }
-            return nil
-        }
     }
 
     // MARK: - Reading

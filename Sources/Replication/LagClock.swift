@@ -4,9 +4,10 @@ import Store
 
 /// How far a replica is behind, from what it hears of the primary's clock.
 ///
-/// The clocks of two nodes differ, so they are never compared. The primary's time now is estimated from its heartbeats: they
-/// take a while to arrive, and the quickest of the last minutes tells how the primary's clock stands to the monotonic clock
-/// here. The lag is that time less the time as of which everything is applied. It grows while nothing is heard.
+/// The clocks of two nodes differ, so they are never compared. A time at the primary is turned into one of the monotonic
+/// clock here by an offset: that of the heartbeat that came quickest during the last minutes, because no heartbeat comes
+/// before it was sent. The lag is the time since the moment as of which everything is applied. It grows while nothing is
+/// heard.
 struct LagClock: Sendable {
     /// How long the quickest heartbeat counts, so that clocks may drift.
     private static let window = Duration.seconds(60)
@@ -15,24 +16,29 @@ struct LagClock: Sendable {
 
     private struct Pending {
         var txid: TXID
-        var timestamp: Int64
+        /// When it was committed, in milliseconds of the clock here.
+        var committed: Int64
     }
 
     private var isReady = false
-    /// The time at the primary as of which everything was received; nil before the first Ready.
+    /// The time, in milliseconds of the clock here, as of which everything was received; nil before the first Ready.
     private var receivedAsOf: Int64?
     private var pending: [DatabaseName: [Pending]] = [:]
 
-    /// Monotonic time here minus time there, in milliseconds: the least of this window and of the one before.
+    /// Time here minus time there, in milliseconds: the least of this window, and of the one before.
     private var offset: Int64?
     private var previousOffset: Int64?
-    private var windowEnd: MonotonicTime?
+    private var windowEnd = MonotonicTime(nanoseconds: 0)
+    private var lastHeartbeat = Int64.min
 
     // MARK: - Events
 
-    /// A stream begins. What was received before and never applied counts no longer, unless it is `expected`.
+    /// A stream begins, perhaps of another primary.
+    ///
+    /// What was received before and is not `expected` will never be applied, and counts no longer.
     mutating func connected(expected: [DatabaseName: TXID]) {
         isReady = false
+        (offset, previousOffset) = (nil, nil)
         for (name, list) in pending {
             let kept = list.filter { $0.txid <= expected[name] ?? .zero }
             pending[name] = kept.isEmpty ? nil : kept
@@ -46,23 +52,33 @@ struct LagClock: Sendable {
     mutating func heard(primaryMilliseconds: Int64, at now: MonotonicTime) {
         let sample = Self.milliseconds(now).subtractingReportingOverflow(primaryMilliseconds)
         guard !sample.overflow else { return }
-        if let end = windowEnd, now < end {
-            offset = min(offset ?? sample.partialValue, sample.partialValue)
+        // A clock that goes back was set: what was learnt of it is worth nothing.
+        if primaryMilliseconds < lastHeartbeat { (offset, previousOffset) = (nil, nil) }
+        lastHeartbeat = primaryMilliseconds
+        if let offset, now < windowEnd {
+            self.offset = min(offset, sample.partialValue)
         } else {
             (previousOffset, offset) = (offset, sample.partialValue)
             windowEnd = now + Self.window
         }
-        if isReady { receivedAsOf = max(receivedAsOf ?? .min, primaryMilliseconds) }
+        if isReady { advance(to: local(primaryMilliseconds, at: now)) }
     }
 
-    /// A transaction was received.
-    mutating func received(_ name: DatabaseName, _ txid: TXID, timestamp: Int64, isSnapshot: Bool) {
-        if isReady, let known = receivedAsOf { receivedAsOf = max(known, timestamp) }
+    /// A transaction was received that was committed at `timestamp`, in milliseconds of the primary's clock.
+    mutating func received(
+        _ name: DatabaseName,
+        _ txid: TXID,
+        timestamp: Int64,
+        isSnapshot: Bool,
+        at now: MonotonicTime
+    ) {
+        let committed = local(timestamp, at: now)
+        if isReady, receivedAsOf != nil { advance(to: committed) }
         var list = isSnapshot ? [] : pending[name] ?? []
         if list.count >= Self.maximumPending {
             list[list.count - 1].txid = txid
         } else {
-            list.append(Pending(txid: txid, timestamp: timestamp))
+            list.append(Pending(txid: txid, committed: committed))
         }
         pending[name] = list
     }
@@ -81,22 +97,30 @@ struct LagClock: Sendable {
 
     /// The lag of the node in milliseconds, at least 0; nil before the first Ready.
     func lag(at now: MonotonicTime) -> Int64? {
-        lag(asOf: pending.values.compactMap { $0.first?.timestamp }.min(), at: now)
+        lag(since: pending.values.compactMap { $0.first?.committed }.min(), at: now)
     }
 
     /// The lag of one database in milliseconds, at least 0; nil before the first Ready.
     func lag(of name: DatabaseName, at now: MonotonicTime) -> Int64? {
-        lag(asOf: pending[name]?.first?.timestamp, at: now)
+        lag(since: pending[name]?.first?.committed, at: now)
     }
 
-    private func lag(asOf oldest: Int64?, at now: MonotonicTime) -> Int64? {
-        guard let receivedAsOf, let offset = [offset, previousOffset].compactMap({ $0 }).min() else { return nil }
-        // Not after what was received: a primary whose clock jumped back shall not make the lag disappear.
-        let synced = min(receivedAsOf, oldest ?? .max)
-        let there = Self.milliseconds(now).subtractingReportingOverflow(offset)
-        let lag = there.partialValue.subtractingReportingOverflow(synced)
-        guard !there.overflow, !lag.overflow else { return 0 }
-        return max(0, lag.partialValue)
+    private func lag(since oldest: Int64?, at now: MonotonicTime) -> Int64? {
+        guard let receivedAsOf else { return nil }
+        let lag = Self.milliseconds(now).subtractingReportingOverflow(min(receivedAsOf, oldest ?? .max))
+        return lag.overflow ? .max : max(0, lag.partialValue)
+    }
+
+    private mutating func advance(to time: Int64) {
+        receivedAsOf = max(receivedAsOf ?? .min, time)
+    }
+
+    /// A time at the primary as one here: not after now, and now as long as nothing is known of the primary's clock.
+    private func local(_ primaryMilliseconds: Int64, at now: MonotonicTime) -> Int64 {
+        let now = Self.milliseconds(now)
+        guard let offset = [offset, previousOffset].compactMap({ $0 }).min() else { return now }
+        let time = primaryMilliseconds.addingReportingOverflow(offset)
+        return time.overflow ? now : min(time.partialValue, now)
     }
 
     private static func milliseconds(_ time: MonotonicTime) -> Int64 { time.nanoseconds / 1_000_000 }

@@ -3,7 +3,9 @@ import POSIX
 import Store
 import Synchronization
 
-/// The lag of a replica: what its stream hears, and what its databases have applied. Usable from any thread.
+/// The lag of a replica: what its stream hears, and what its databases have applied.
+///
+/// Usable from any thread.
 final class LagTracker: Sendable {
     private let clock = Mutex(LagClock())
     private let target: any StreamTarget

@@ -20,7 +20,8 @@ public enum NodeHeaders {
 
     /// The node ID in a text of one to sixteen hex digits; nil for anything else and for 0.
     public static func parse(nodeID text: String) -> UInt64? {
-        guard text.utf8.count <= 16, text.utf8.first != UInt8(ascii: "+"), let value = UInt64(text, radix: 16) else {
+        guard text.utf8.count <= 16, text.utf8.first != UInt8(ascii: "+"), let value = UInt64(text, radix: 16)
+        else {
             return nil
         }
         return value == 0 ? nil : value

@@ -56,7 +56,12 @@ final class OutgoingSnapshot: OutgoingFile {
     }
 
     /// Begins to send a database that was deleted: nothing, at a position.
-    convenience init(ofDeleted name: DatabaseName, at position: Position, nodeID: UInt64, logger: Logger) throws {
+    convenience init(
+        ofDeleted name: DatabaseName,
+        at position: Position,
+        nodeID: UInt64,
+        logger: Logger
+    ) throws {
         guard let pageSize = Self.emptyPageSize else { preconditionFailure("4096 is a page size") }
         let header = LTXHeader(
             isCompressed: false,

@@ -20,7 +20,9 @@ public struct PositionMap: Sendable, Equatable {
     /// The longest name on the wire, in bytes.
     public static let maximumNameByteCount = 255
 
-    /// The positions by name. A database that is not here, or at `Position.zero`, needs a snapshot.
+    /// The positions by name.
+    ///
+    /// A database that is not here, or at `Position.zero`, needs a snapshot.
     public var positions: [DatabaseName: Position]
 
     /// A map with these positions.
@@ -28,7 +30,9 @@ public struct PositionMap: Sendable, Equatable {
         self.positions = positions
     }
 
-    /// Decodes a whole request body. Memory is reserved only for what was really sent.
+    /// Decodes a whole request body.
+    ///
+    /// Memory is reserved only for what was really sent.
     public init(decoding bytes: UnsafeRawBufferPointer) throws(PositionMapError) {
         guard bytes.count <= Self.maximumByteCount else { throw .tooLong(byteCount: bytes.count) }
         var reader = Reader(bytes: bytes)

@@ -1,6 +1,8 @@
 import Store
 
-/// Why the body of POST /stream is no position map. Offsets are in bytes from the start of the body.
+/// Why the body of POST /stream is no position map.
+///
+/// Offsets are in bytes from the start of the body.
 public enum PositionMapError: Error, Equatable, CustomStringConvertible {
     /// The body ends inside a field.
     case truncated(offset: Int)
@@ -29,7 +31,8 @@ public enum PositionMapError: Error, Equatable, CustomStringConvertible {
             "position map announces a name of \(count) bytes at byte \(offset); "
                 + "at most \(PositionMap.maximumNameByteCount) are accepted"
         case .invalidName(let error, let offset): "position map, byte \(offset): \(error)"
-        case .duplicateName(let name, let offset): "position map has \"\(name)\" twice, again at byte \(offset)"
+        case .duplicateName(let name, let offset):
+            "position map has \"\(name)\" twice, again at byte \(offset)"
         case .bytesAfterEnd(let offset): "position map has bytes after its end, from byte \(offset)"
         }
     }

@@ -18,7 +18,9 @@ public final class StreamClient: Sendable {
         public var reconnectDelay: Duration = .seconds(1)
         /// Databases that are wanted; nil for all.
         public var databases: Set<DatabaseName>?
-        /// Time without a byte after which the primary counts as dead. It says something each second.
+        /// Time without a byte after which the primary counts as dead.
+        ///
+        /// It says something each second.
         public var silence: Duration = .seconds(5)
 
         /// Options with the usual times.
@@ -28,9 +30,13 @@ public final class StreamClient: Sendable {
         }
     }
 
-    /// What others want to know at once. Called on the client's thread, which waits for them.
+    /// What others want to know at once.
+    ///
+    /// Called on the client's thread, which waits for them.
     public struct Events: Sendable {
-        /// A stream began, or ended. Called only when this changes.
+        /// A stream began, or ended.
+        ///
+        /// Called only when this changes.
         public var connectionChanged: @Sendable (_ isConnected: Bool) -> Void
         /// Everything that the primary had when the stream began was received; once for each stream.
         public var ready: @Sendable () -> Void
@@ -135,7 +141,11 @@ public final class StreamClient: Sendable {
         registry.gauge("litefs_lag_seconds", help: "How far this node is behind the primary.") {
             Lag(tracker.current().lag(at: .now)).seconds
         }
-        registry.collect("litefs_db_lag_seconds", help: "How far a database is behind the primary's.", kind: .gauge) {
+        registry.collect(
+            "litefs_db_lag_seconds",
+            help: "How far a database is behind the primary's.",
+            kind: .gauge
+        ) {
             [weak target] in
             let clock = tracker.current()
             let now = MonotonicTime.now
@@ -195,7 +205,9 @@ public final class StreamClient: Sendable {
     func pause(_ duration: Duration) -> Bool {
         let deadline = MonotonicTime.now + duration
         return state.withLock { state in
-            while !state.pointee.isStopping, MonotonicTime.now < deadline { _ = self.state.wait(until: deadline) }
+            while !state.pointee.isStopping, MonotonicTime.now < deadline {
+                _ = self.state.wait(until: deadline)
+            }
             return !state.pointee.isStopping
         }
     }

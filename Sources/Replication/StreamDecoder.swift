@@ -51,7 +51,8 @@ public struct StreamDecoder {
     /// Reads the next bytes of the stream.
     ///
     /// - Throws: `StreamError`, or what the handler throws; after either, the stream is given up and every call throws.
-    public mutating func feed(_ bytes: UnsafeRawBufferPointer, _ handler: (StreamEvent) throws -> Void) throws {
+    public mutating func feed(_ bytes: UnsafeRawBufferPointer, _ handler: (StreamEvent) throws -> Void) throws
+    {
         var input = bytes
         let next = field
         field = .failed
@@ -168,7 +169,10 @@ public struct StreamDecoder {
         expect(.type, 4, &current)
     }
 
-    private func integer<Value: FixedWidthInteger & BitwiseCopyable>(_ type: Value.Type, at start: Int) -> Value {
+    private func integer<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type,
+        at start: Int
+    ) -> Value {
         partial.withUnsafeBytes { Value(bigEndian: $0.loadUnaligned(fromByteOffset: start, as: type)) }
     }
 

@@ -1,6 +1,8 @@
 import Store
 
-/// Why received bytes are no stream. Offsets are in bytes from the start of the stream.
+/// Why received bytes are no stream.
+///
+/// Offsets are in bytes from the start of the stream.
 ///
 /// A sender of LiteFS 0.5 that fails writes the text of its error into the stream; here it shows as one of these.
 public enum StreamError: Error, Equatable, CustomStringConvertible {

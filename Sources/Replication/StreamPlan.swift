@@ -33,6 +33,7 @@ public enum StreamPlan: Equatable, Sendable {
     ///   - acceptsOverlap: Whether the client takes files that begin with transactions it already has. The result is the
     ///     same, because a file holds the newest version of each page, but a client of LiteFS 0.5 insists on the checksum
     ///     before.
+    /// - Returns: What to send.
     public static func decide(
         client: Position?,
         primary: Position,

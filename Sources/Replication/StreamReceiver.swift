@@ -8,6 +8,8 @@ import Store
 /// A database that refuses a transaction is left out of the rest of the stream, so that the others go on; some time later the
 /// stream is ended, because the next one begins with what that database needs. For one thread.
 final class StreamReceiver {
+    private static let checkInterval = Duration.seconds(1)
+
     private let target: any StreamTarget
     private let lag: LagTracker
     private let failures: ReceiveFailures
@@ -21,6 +23,7 @@ final class StreamReceiver {
     /// Databases that are left out, and the moment when the stream ends because of the first of them.
     private var failed: Set<DatabaseName> = []
     private var retry: MonotonicTime?
+    private var nextCheck = MonotonicTime.now
     private(set) var isReady = false
 
     /// The transaction that is being received; without a receiver when it is ignored.
@@ -32,7 +35,7 @@ final class StreamReceiver {
         var head: [UInt8] = []
     }
 
-    /// - Parameter positions: What the primary was told.
+    /// A receiver for the answer to a request with `positions`.
     init(
         target: any StreamTarget,
         positions: PositionMap,
@@ -116,7 +119,8 @@ final class StreamReceiver {
                     ended.name,
                     header.maxTXID,
                     timestamp: header.timestampMilliseconds,
-                    isSnapshot: header.isSnapshot
+                    isSnapshot: header.isSnapshot,
+                    at: .now
                 )
             }
         }
@@ -125,7 +129,8 @@ final class StreamReceiver {
             isReceived = true
         }
         if isReceived { positioned.insert(ended.name) }
-        try checkRetry()
+        // Under load there are no heartbeats.
+        if MonotonicTime.now >= nextCheck { try checkDatabases() }
     }
 
     /// Runs a step of the current transaction; a failure is that of its database.
@@ -164,6 +169,7 @@ final class StreamReceiver {
 
     /// Looks for databases that want to be received as a whole, and ends the stream when it is time.
     private func checkDatabases() throws {
+        nextCheck = .now + Self.checkInterval
         for database in target.receivingDatabases where positioned.contains(database.name) {
             if let position = database.positionForStream {
                 if failures.count(database.name) > 0, database.appliedPosition == position {
@@ -173,10 +179,6 @@ final class StreamReceiver {
                 leaveOut(database.name, database, "it must be received as a whole", isRejection: false)
             }
         }
-        try checkRetry()
-    }
-
-    private func checkRetry() throws {
         if let retry, isReady, MonotonicTime.now >= retry { throw StreamRestart(databases: failed.sorted()) }
     }
 }

@@ -17,7 +17,7 @@ public final class StreamServer: Sendable {
         /// Idle time after which a heartbeat is sent.
         public var heartbeat: Duration = .seconds(1)
         /// How long a snapshot waits for a program in the middle of a transaction before it is postponed.
-        public var snapshotWait: Duration = .seconds(1)
+        public var snapshotWait: Duration = .milliseconds(250)
         /// How long databases that cannot be read hold up the Ready frame.
         public var readyGrace: Duration = .seconds(10)
 
@@ -49,28 +49,39 @@ public final class StreamServer: Sendable {
     private let state = Guarded(State())
 
     /// A server of the databases of `source`.
-    public init(source: any StreamSource, logger: Logger, registry: MetricsRegistry, options: Options = Options()) {
+    public init(
+        source: any StreamSource,
+        logger: Logger,
+        registry: MetricsRegistry,
+        options: Options = Options()
+    ) {
         self.source = source
         self.logger = logger
         self.options = options
         self.registry = registry
         streamCount = registry.gauge("litefs_http_stream_count", help: "Streams that are open now.")
-        subscriberCount = registry.gauge("litefs_subscriber_count", help: "Nodes that receive transactions now.")
+        subscriberCount = registry.gauge(
+            "litefs_subscriber_count",
+            help: "Nodes that receive transactions now."
+        )
     }
 
     // MARK: - Requests
 
     /// Answers POST /stream; `filter` in the query names the databases that are wanted, separated by commas.
     ///
-    /// - Parameter isHTTP2: Whether the request came by HTTP/2. Over HTTP/1 only nodes that know that they must end a
-    ///   connection to end a stream are served; they say so by their capabilities.
+    /// Over HTTP/1 only nodes that tell their capabilities are served, as LiteFS 0.5 serves no other.
+    ///
+    /// - Parameters:
+    ///   - request: The request, whose body is a position map.
+    ///   - isHTTP2: Whether it came by HTTP/2.
+    /// - Returns: The stream, or why there is none.
     @Sendable public func handle(_ request: HTTPRequest, isHTTP2: Bool = false) -> HTTPResponse {
         var response: HTTPResponse
         do throws(Refusal) {
             let client = try client(of: request, isHTTP2: isHTTP2)
             response = HTTPResponse(body: .stream(try begin(client)))
         } catch {
-            logger.warning("http: POST /stream: error: \(error.message)", ["remote": .string(request.remoteAddress)])
             response = .error(error.status, error.message)
         }
         NodeHeaders.identify(&response, nodeID: source.nodeID, clusterID: source.clusterID)
@@ -87,12 +98,19 @@ public final class StreamServer: Sendable {
         guard isHTTP2 || capabilities != nil else {
             throw Refusal(status: 426, message: "Upgrade to HTTP/2 required")
         }
-        guard let text = request.headers[NodeHeaders.nodeID], let nodeID = NodeHeaders.parse(nodeID: text) else {
-            throw Refusal(status: 400, message: "\(NodeHeaders.nodeID) header required: a node ID of 16 hex digits")
+        guard let text = request.headers[NodeHeaders.nodeID], let nodeID = NodeHeaders.parse(nodeID: text)
+        else {
+            throw Refusal(
+                status: 400,
+                message: "\(NodeHeaders.nodeID) header required: a node ID of 16 hex digits"
+            )
         }
         guard nodeID != source.nodeID else { throw Refusal(status: 400, message: "cannot connect to self") }
         guard source.isPrimary else {
-            throw Refusal(status: 503, message: "this node is not the primary, connect to the primary's address")
+            throw Refusal(
+                status: 503,
+                message: "this node is not the primary, connect to the primary's address"
+            )
         }
         let positions: PositionMap
         do throws(PositionMapError) {
@@ -161,7 +179,9 @@ public final class StreamServer: Sendable {
     }
 
     func ended(_ session: StreamSession) {
-        let wasThere = state.withLock { $0.pointee.sessions.removeValue(forKey: ObjectIdentifier(session)) != nil }
+        let wasThere = state.withLock {
+            $0.pointee.sessions.removeValue(forKey: ObjectIdentifier(session)) != nil
+        }
         guard wasThere else { return }
         state.wakeAll()
         streamCount.add(-1)
@@ -183,7 +203,9 @@ public final class StreamServer: Sendable {
     }
 
     func logAbort(_ client: StreamSession.Client, _ error: any Error) {
-        logger.error("\(NodeHeaders.text(nodeID: client.nodeID)): stream cut off (\(client.address)): \(error)")
+        logger.error(
+            "\(NodeHeaders.text(nodeID: client.nodeID)): stream cut off (\(client.address)): \(error)"
+        )
     }
 
     /// The file, unless it was found damaged.

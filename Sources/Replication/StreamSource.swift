@@ -33,7 +33,9 @@ public protocol StreamableDatabase: AnyObject, Sendable {
     func consistentRead(deadline: MonotonicTime) throws -> any ConsistentRead
 }
 
-/// A read of a whole database as it was at one position. For one thread; end it with `end()`.
+/// A read of a whole database as it was at one position.
+///
+/// For one thread; end it with `end()`.
 public protocol ConsistentRead: AnyObject {
     /// The position that is read.
     var position: Position { get }

@@ -31,7 +31,9 @@ public protocol ReceivingDatabase: AnyObject, Sendable {
     func requestResync(reason: String)
 }
 
-/// A transaction on its way in. For one thread; given up when it goes without `finish`.
+/// A transaction on its way in.
+///
+/// For one thread; given up when it goes without `finish`.
 public protocol TransactionReceiver: AnyObject {
     /// Takes more bytes of the LTX file, cut anywhere.
     ///
@@ -49,7 +51,9 @@ extension Store: StreamTarget {
     public var receivingDatabases: [any ReceivingDatabase] { databases }
 
     /// The database of a name, made empty when there is none.
-    public func receivingDatabase(_ name: DatabaseName) throws -> any ReceivingDatabase { try databaseOrNew(name) }
+    public func receivingDatabase(_ name: DatabaseName) throws -> any ReceivingDatabase {
+        try databaseOrNew(name)
+    }
 }
 
 extension Database: ReceivingDatabase {

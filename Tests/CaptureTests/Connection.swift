@@ -19,11 +19,18 @@ final class Connection {
         let code = sqlite3_open_v2("file:\(path)?\(parameters)", &handle, flags, vfs)
         guard code == SQLITE_OK else { throw Failure(sql: "open \(path)", code: code, message: message) }
         // The hook replaces automatic checkpoints. The connection outlives its handle.
-        let hook: @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafePointer<CChar>?, Int32) -> Int32 = {
-            context, _, _, _ in
-            if let context { Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().onCommit() }
-            return SQLITE_OK
-        }
+        let hook:
+            @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafePointer<CChar>?, Int32) -> Int32 =
+                {
+                    context,
+                    _,
+                    _,
+                    _ in
+                    if let context {
+                        Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().onCommit()
+                    }
+                    return SQLITE_OK
+                }
         sqlite3_wal_hook(handle, hook, Unmanaged.passUnretained(self).toOpaque())
     }
 
@@ -67,6 +74,8 @@ final class Connection {
 
     /// Calls `body` with all pages as a reader sees them now.
     func withContent<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) throws -> Result {
+        // A transaction that was rolled back may have written to free pages; caches are not told, because nobody reads them.
+        sqlite3_db_release_memory(handle)
         // Makes SQLite learn the size of a page; it serializes with what it knows.
         try run("PRAGMA schema_version")
         var size: sqlite3_int64 = 0

@@ -44,7 +44,12 @@ final class RecordingVFS {
         recording_vfs_remove(vfs)
     }
 
-    private func handle(_ operation: Int32, _ file: Int32, _ offset: Int64, _ bytes: UnsafeRawBufferPointer) -> Int32 {
+    private func handle(
+        _ operation: Int32,
+        _ file: Int32,
+        _ offset: Int64,
+        _ bytes: UnsafeRawBufferPointer
+    ) -> Int32 {
         let kind: File =
             switch UInt32(file) {
             case RECORDING_VFS_WAL.rawValue: .wal

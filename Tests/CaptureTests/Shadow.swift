@@ -12,7 +12,12 @@ final class Shadow {
 
     func write(_ new: UnsafeRawBufferPointer, at offset: Int64) {
         if size < Int(offset) + new.count { truncate(to: offset + Int64(new.count)) }
-        UnsafeMutableRawBufferPointer(rebasing: memory[Int(offset)..<Int(offset) + new.count]).copyMemory(from: new)
+        UnsafeMutableRawBufferPointer(rebasing: memory[Int(offset)..<Int(offset) + new.count])
+            .copyMemory(from: new)
+    }
+
+    func write(_ new: [UInt8], at offset: Int64) {
+        new.withUnsafeBytes { write($0, at: offset) }
     }
 
     func truncate(to size: Int64) {

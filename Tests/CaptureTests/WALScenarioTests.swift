@@ -26,14 +26,21 @@ struct WALScenarioTests {
     }
 
     @Test(arguments: pageSizes, ["OFF", "NORMAL", "FULL", "EXTRA"])
-    func `A transaction that spills is one transaction with the newest pages`(pageSize: Int, sync: String) throws {
+    func `A transaction that spills is one transaction with the newest pages`(
+        pageSize: Int,
+        sync: String
+    ) throws {
         let primary = try Primary(pageSize: pageSize)
         let connection = try primary.connect()
         try connection.run("PRAGMA synchronous=\(sync); PRAGMA cache_size=5; PRAGMA cache_spill=5")
         try connection.run("CREATE INDEX i ON t(c)")
         for round in 0..<3 {
-            try connection.run("BEGIN; \(Self.insert(60, bytes: pageSize / 2)); UPDATE t SET c = c + 1, b = randomblob(9)")
-            try connection.run("DELETE FROM t WHERE a % 3 = 0; \(Self.insert(30, bytes: pageSize * 2)); COMMIT")
+            try connection.run(
+                "BEGIN; \(Self.insert(60, bytes: pageSize / 2)); UPDATE t SET c = c + 1, b = randomblob(9)"
+            )
+            try connection.run(
+                "DELETE FROM t WHERE a % 3 = 0; \(Self.insert(30, bytes: pageSize * 2)); COMMIT"
+            )
             try primary.verify("round \(round)")
             try connection.run("BEGIN; UPDATE t SET c = -c; \(Self.insert(60, bytes: pageSize)); ROLLBACK")
             try primary.verify("rolled back \(round)")
@@ -65,11 +72,15 @@ struct WALScenarioTests {
         try connection.run("PRAGMA cache_size=4; PRAGMA cache_spill=4; \(Self.insert(30, bytes: 700))")
         for round in 0..<20 {
             // Spills all pages, changes two of them, and changes them back.
-            try connection.run("BEGIN; UPDATE t SET c = \(round); SELECT sum(length(b)) FROM t; PRAGMA cache_size=100")
-            try connection.run("SAVEPOINT s; UPDATE t SET c = -1 WHERE a < 6; ROLLBACK TO s; COMMIT; PRAGMA cache_size=4")
+            try connection.run(
+                "BEGIN; UPDATE t SET c = \(round); SELECT sum(length(b)) FROM t; PRAGMA cache_size=100"
+            )
+            try connection.run(
+                "SAVEPOINT s; UPDATE t SET c = -1 WHERE a < 6; ROLLBACK TO s; COMMIT; PRAGMA cache_size=4"
+            )
             try primary.verify("round \(round)")
         }
-        #expect(primary.follower.seen[.sameBytesAgain, default: 0] > 0)
+        #expect(primary.follower.seen[.rewrittenPendingFrame, default: 0] > 0)
         #expect(primary.follower.seen[.withdrawal] == nil)
     }
 
@@ -102,7 +113,9 @@ struct WALScenarioTests {
             try connection.run(Self.insert(50, bytes: 1500))
             try primary.verify("grown \(round)")
             // Pages that are allocated and freed again: a log has them nevertheless.
-            try connection.run("BEGIN; PRAGMA cache_size=1000; CREATE TABLE u(b); INSERT INTO u VALUES (zeroblob(40000)); DROP TABLE u; COMMIT")
+            try connection.run(
+                "BEGIN; PRAGMA cache_size=1000; CREATE TABLE u(b); INSERT INTO u VALUES (zeroblob(40000)); DROP TABLE u; COMMIT"
+            )
             try primary.verify("gap \(round)")
             try connection.run("DELETE FROM t WHERE a % 4 < 3")
             try primary.verify("deleted \(round)")
@@ -134,7 +147,9 @@ struct WALScenarioTests {
         let connection = try primary.connect()
         try connection.run("PRAGMA cache_size=4; PRAGMA cache_spill=4")
         for round in 0..<12 {
-            try connection.run("BEGIN; \(Self.insert(round * 4 + 1, bytes: 400)); UPDATE t SET c = c + 1; COMMIT")
+            try connection.run(
+                "BEGIN; \(Self.insert(round * 4 + 1, bytes: 400)); UPDATE t SET c = c + 1; COMMIT"
+            )
             for index in 0...primary.follower.commits.count { primary.follower.resume(afterCommit: index) }
             try connection.run("BEGIN; UPDATE t SET c = c + 1; ROLLBACK")
             for index in 0...primary.follower.commits.count { primary.follower.resume(afterCommit: index) }

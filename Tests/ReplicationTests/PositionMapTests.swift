@@ -17,7 +17,9 @@ struct PositionMapTests {
         let expected: [UInt8] =
             [0, 0, 0, 2]
             + [0, 0, 0, 1, 0x61] + [0, 0, 0, 0, 0, 0, 0, 7] + [0x80, 0, 0, 0, 0, 0, 0, 0]
-            + [0, 0, 0, 4, 0x62, 0x2E, 0x64, 0x62] + [0, 0, 0, 0, 0, 0, 1, 2] + [0, 0, 0, 0, 0, 0, 0x88, 0x99]
+            + [0, 0, 0, 4, 0x62, 0x2E, 0x64, 0x62] + [0, 0, 0, 0, 0, 0, 1, 2] + [
+                0, 0, 0, 0, 0, 0, 0x88, 0x99,
+            ]
         #expect(try sample().encoded() == expected)
     }
 
@@ -64,7 +66,8 @@ struct PositionMapTests {
         #expect(throws: duplicate) { try PositionMap(decoding: [0, 0, 0, 2] + entry + entry) }
         for name in ["", "..", "a/b", "x-wal", "a\0b"] {
             let bytes =
-                [0, 0, 0, 1, 0, 0, 0, UInt8(name.utf8.count)] + Array(name.utf8) + [UInt8](repeating: 0, count: 16)
+                [0, 0, 0, 1, 0, 0, 0, UInt8(name.utf8.count)] + Array(name.utf8)
+                + [UInt8](repeating: 0, count: 16)
             #expect(throws: PositionMapError.self) { try PositionMap(decoding: bytes) }
         }
         let notText: [UInt8] = [0, 0, 0, 1, 0, 0, 0, 1, 0xFF] + [UInt8](repeating: 0, count: 16)

@@ -35,7 +35,12 @@ final class RecordedDatabase: StreamableDatabase {
     private let recorded: String
 
     /// A database with the first `count` transactions; `stored` of them, from the newest back, are files in its log.
-    init(_ recorded: String, name: String? = nil, transactions count: UInt64, storedFrom first: UInt64 = 1) throws {
+    init(
+        _ recorded: String,
+        name: String? = nil,
+        transactions count: UInt64,
+        storedFrom first: UInt64 = 1
+    ) throws {
         self.recorded = recorded
         self.name = try DatabaseName(name ?? recorded)
         folder = try TemporaryFolder()
@@ -79,6 +84,35 @@ final class RecordedDatabase: StreamableDatabase {
             synced: true
         )
         try apply(bytes)
+    }
+
+    /// Puts a file with several transactions in the place of the files with one each; it must be the first one's content.
+    func merge(_ first: UInt64, _ last: UInt64) throws {
+        guard let one = try FileReading(Self.file(recorded, first)),
+            let other = try FileReading(Self.file(recorded, last))
+        else { throw Failure(description: "no such file") }
+        var header = other.header
+        header.minTXID = one.header.minTXID
+        header.preApply = one.header.preApply
+        let encoder = LTXEncoder()
+        try encoder.begin(header: header)
+        for (number, page) in state.withLock({ $0.pages }).sorted(by: { $0.key < $1.key }) {
+            try page.withUnsafeBytes { try encoder.append(page: PageNumber(number), data: $0) }
+        }
+        _ = try encoder.finish(postApply: other.trailer.postApply)
+        for txid in first...last { try log.remove(Self.fileName(txid)) }
+        try folder.write("\(Self.fileName(first, last))", Array(encoder.output))
+        log.append(
+            LTXFile(
+                name: Self.fileName(first, last),
+                byteCount: encoder.output.count,
+                preApply: nil,
+                postApply: nil,
+                storedMilliseconds: 0,
+                content: SharedBytes(Array(encoder.output))
+            ),
+            synced: true
+        )
     }
 
     private func apply(_ bytes: [UInt8]) throws {

@@ -95,7 +95,10 @@ final class LogLines: Sendable {
     private let lines = Mutex<[String]>([])
 
     var logger: Logger {
-        Logger(level: .debug, sink: { bytes in self.lines.withLock { $0.append(String(decoding: bytes, as: UTF8.self)) } })
+        Logger(
+            level: .debug,
+            sink: { bytes in self.lines.withLock { $0.append(String(decoding: bytes, as: UTF8.self)) } }
+        )
     }
 
     var all: [String] { lines.withLock { $0 } }

@@ -115,7 +115,10 @@ struct StreamDecoderTests {
     @Test func `refuses unknown frames with LiteFS's text`() throws {
         let error = #expect(throws: StreamError.self) { try StreamReading([0, 0, 0, 0x63]) }
         #expect(error?.description.hasPrefix("invalid stream frame type: 0x63") == true)
-        #expect(StreamError.unknownFrameType(8, offset: 0).description.hasPrefix("invalid stream frame type: 0x08 "))
+        #expect(
+            StreamError.unknownFrameType(8, offset: 0).description
+                .hasPrefix("invalid stream frame type: 0x08 ")
+        )
         let text = Array("http: POST /stream: error: lease expired\n".utf8)
         #expect(throws: StreamError.unknownFrameType(0x6874_7470, offset: 0)) { try StreamReading(text) }
     }
@@ -125,8 +128,12 @@ struct StreamDecoderTests {
         #expect(throws: StreamError.badNameLength(.max, offset: 12)) {
             try StreamReading([0, 0, 0, 1] + [UInt8](repeating: 0, count: 8) + huge)
         }
-        #expect(throws: StreamError.badNameLength(256, offset: 4)) { try StreamReading([0, 0, 0, 4, 0, 0, 1, 0]) }
-        #expect(throws: StreamError.badNameLength(0, offset: 4)) { try StreamReading([0, 0, 0, 4, 0, 0, 0, 0]) }
+        #expect(throws: StreamError.badNameLength(256, offset: 4)) {
+            try StreamReading([0, 0, 0, 4, 0, 0, 1, 0])
+        }
+        #expect(throws: StreamError.badNameLength(0, offset: 4)) {
+            try StreamReading([0, 0, 0, 4, 0, 0, 0, 0])
+        }
         #expect(throws: StreamError.badNameLength(.max, offset: 12)) {
             try StreamReading([0, 0, 0, 6] + [UInt8](repeating: 0, count: 8) + huge)
         }

@@ -16,7 +16,9 @@ struct StreamServerTests {
         if case .bytes(let bytes) = response.body { String(decoding: bytes, as: UTF8.self) } else { nil }
     }
 
-    @Test(arguments: [true, false]) func `a client without databases gets snapshots, then Ready`(compress: Bool) throws {
+    @Test(arguments: [true, false]) func `a client without databases gets snapshots, then Ready`(
+        compress: Bool
+    ) throws {
         let databases = [
             try RecordedDatabase("w.db", transactions: 4), try RecordedDatabase("d.db", transactions: 3),
             try RecordedDatabase("k1.db", transactions: 3),
@@ -127,7 +129,9 @@ struct StreamServerTests {
     }
 
     @Test func `only wanted databases are sent, and the client learns which are unknown`() throws {
-        let databases = [try RecordedDatabase("w.db", transactions: 1), try RecordedDatabase("d.db", transactions: 1)]
+        let databases = [
+            try RecordedDatabase("w.db", transactions: 1), try RecordedDatabase("d.db", transactions: 1),
+        ]
         let served = ServedStream(RecordedPrimary(databases))
         let unknown = try DatabaseName("unknown.db")
         let filtered = try served.open(ServedStream.request(filter: "d.db,other.db"))
@@ -188,9 +192,63 @@ struct StreamServerTests {
         }
     }
 
+    @Test func `a file that begins earlier goes only to clients that understand it`() throws {
+        let database = try RecordedDatabase("d.db", transactions: 3)
+        try database.merge(2, 3)
+        let served = ServedStream(RecordedPrimary([database]))
+        for (client, capabilities, first) in [
+            (UInt64(1), "", UInt64(2)), (2, "overlap", 2), (2, "other, overlap", 2), (2, "", 1),
+        ] {
+            let request = ServedStream.request(
+                [database.name: try position("d.db", client)],
+                capabilities: capabilities
+            )
+            let stream = try served.open(request)
+            try stream.readUntilReady()
+            let file = try #require(stream.reading.files.first)
+            let content = try #require(try FileReading(file.bytes))
+            #expect(stream.reading.files.count == 1)
+            #expect(content.header.minTXID == TXID(first) && content.header.maxTXID == TXID(3))
+        }
+        #expect(served.lines.contain("begins before the client's position, writing snapshot"))
+    }
+
+    @Test func `a stream that is stopped in a snapshot is cut off, in a short file it ends in order`() throws
+    {
+        let snapshot = try RecordedDatabase("k1.db", transactions: 3)
+        let cut = ServedStream(RecordedPrimary([snapshot]))
+        let first = try cut.open()
+        try first.read(bufferSize: 64) { _ in first.bytes.count >= 128 }
+        cut.server.stop(deadline: .now)
+        #expect(throws: (any Error).self) { try first.read(bufferSize: 64) { _ in false } }
+
+        let file = try RecordedDatabase("k1.db", transactions: 3)
+        let ended = ServedStream(RecordedPrimary([file]))
+        let second = try ended.open(ServedStream.request([file.name: try position("k1.db", 2)]))
+        try second.read(bufferSize: 64) { _ in second.bytes.count >= 128 }
+        ended.server.stop(deadline: .now)
+        try second.read(bufferSize: 64) { _ in false }
+        #expect(second.reading.files.count == 1 && second.reading.isEnded)
+    }
+
+    @Test func `Ready does not wait for load to end`() throws {
+        let database = try RecordedDatabase("d.db", transactions: 1)
+        let served = ServedStream(RecordedPrimary([database]))
+        let stream = try served.open(ServedStream.request([database.name: database.position]))
+        try database.commitNext(inMemory: true)
+        served.server.transactionsAppeared(in: database.name)
+        try stream.read(bufferSize: 64) { _ in !stream.bytes.isEmpty }
+        // Something new again before the stream can come to rest.
+        try database.commitNext(inMemory: true)
+        try stream.read { $0.files.count == 2 }
+        #expect(stream.reading.items.firstIndex(of: .frame(.ready)) == 1)
+    }
+
     @Test func `a snapshot ahead of the log is not sent twice`() throws {
         let database = try RecordedDatabase("d.db", transactions: 2)
-        database.state.withLock { $0.stored = Position(txid: TXID(1), postApply: .empty.toggling(Checksum(rawValue: 1))) }
+        database.state.withLock {
+            $0.stored = Position(txid: TXID(1), postApply: .empty.toggling(Checksum(rawValue: 1)))
+        }
         let served = ServedStream(RecordedPrimary([database]))
         let stream = try served.open()
         try stream.readUntilReady()
