@@ -121,7 +121,10 @@ let package = Package(
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
         tests("LeaseTests", ["Lease"]),
-        tests("DaemonTests", ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "Logging", "POSIX"]),
+        tests(
+            "DaemonTests",
+            ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Logging", "POSIX"]
+        ),
         tests(
             "HTTPAPITests",
             [

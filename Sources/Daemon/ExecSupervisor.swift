@@ -13,7 +13,10 @@ struct ExecSupervisor {
     private var child: ChildProcess?
     private var exit: ChildProcess.Exit?
 
+    /// No child yet.
+    ///
     /// - Parameters:
+    ///   - logger: Hears of each command.
     ///   - isCandidate: Whether commands with `if-candidate` run.
     ///   - reapsOrphans: Whether this process is the one that inherits orphans.
     init(logger: Logger, isCandidate: Bool, reapsOrphans: Bool = CurrentProcess.isInit) {

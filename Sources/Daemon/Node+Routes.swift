@@ -1,12 +1,20 @@
 import HTTP
+import HTTPAPI
 import Replication
 import Store
 
 extension Node {
     /// What the node answers to.
-    func routes(_ store: Store, _ state: NodeState, _ streams: StreamServer) -> Router {
-        var router = Router()
-        router.add("POST", "/stream") { streams.handle($0) }
-        return router
+    func api(_ store: Store, _ state: NodeState, _ streams: StreamServer) -> HTTPAPI {
+        var options = HTTPAPI.Options()
+        options.maximumLag = config.proxy.maxLag.duration
+        return HTTPAPI(
+            store: store,
+            streams: streams,
+            node: state,
+            registry: metrics,
+            logger: logger,
+            options: options
+        )
     }
 }

@@ -28,6 +28,8 @@ extension Node {
     ///   - setUp: Called with the descriptor of the root folder when requests are served but nobody else sees the mount.
     ///   - tearDown: Called before the mount goes: closes all own descriptors on it.
     ///   - parts: Where the parts are noted.
+    /// - Returns: The session, which `parts` stops.
+    /// - Throws: `StartError`.
     func mount(
         _ fileSystem: any FileSystem,
         setUp: (_ root: Int32) throws -> Void,
@@ -48,7 +50,8 @@ extension Node {
             defer {
                 if session.detach() {
                     logger.warning(
-                        "files on \(dir) are still open: the mount is gone from there, and programs that use it get errors"
+                        "files on \(dir) are still open: the mount is gone from there, and programs that use "
+                            + "them get errors"
                     )
                 }
             }
@@ -88,7 +91,8 @@ extension Node {
         guard lease.isPrimary, !lease.advertiseURL.isEmpty else { return }
         let check = PrimaryCheck(nodeID: idText, advertiseURL: lease.advertiseURL)
         let (logger, stopRequest) = (logger, parts.stopRequest)
-        _ = try parts.start("start the check for a second primary", undoing: "end the check for a second primary") {
+        let name = "the check for a second primary"
+        _ = try parts.start("start \(name)", undoing: "end \(name)") {
             PrimaryCheckRun(check, logger: logger, stopRequest: stopRequest)
         } stop: {
             $0.stop()

@@ -42,8 +42,10 @@ extension Node {
         store.add(notifier)
         _ = try parts.start("start retention", undoing: "forget the mount") {
             store.startRetention(interval: config.data.retentionMonitorInterval.duration)
+            state.setMounted(true)
             return notifier
         } stop: {
+            state.setMounted(false)
             $0.stop()
         }
     }

@@ -47,13 +47,21 @@ public struct Node: Sendable {
     /// - Throws: `StartError`.
     public func start(_ parts: Parts) throws {
         logger.info(lease.startText)
+        ProcessMetrics.register(in: metrics)
+        if lease.isPrimary {
+            metrics.gauge("litefs_lag_seconds", help: "How far this node is behind the primary.") { 0 }
+        }
         let server = try listen(parts)
         let store = try openStore(parts)
         try prepareMountFolder(parts)
-        let state = NodeState(isPrimary: lease.isPrimary, primaryHostname: lease.hostname)
+        let state = NodeState(
+            isCandidate: lease.isPrimary,
+            mountPath: config.fuse.dir,
+            primaryHostname: lease.hostname
+        )
         try mount(store, state, parts)
         let streams = try startStreams(store, parts)
-        try serve(server, routes(store, state, streams).handle, parts)
+        try serve(server, api(store, state, streams).handle, parts)
         logger.info(lease.roleText(nodeID: idText))
         let readiness = try Readiness()
         if lease.isPrimary {

@@ -1,41 +1,56 @@
+import HTTPAPI
 import Mount
 import POSIX
 import Replication
+import Store
 import Synchronization
 
-/// What the mount's special files tell about the node.
-final class NodeState: NodeStatus {
+/// What the node tells about itself: on the mount by special files, over HTTP by `/info` and the health checks.
+final class NodeState: NodeStatus, NodeView {
     private struct State {
         var client: StreamClient?
-        var lastContact: Int64 = 0
+        var isMounted = false
     }
 
-    private let isPrimary: Bool
-    private let primaryHostname: String
+    let isCandidate: Bool
+    let mountPath: String
+    private let configuredHostname: String
     private let state = Mutex(State())
 
-    init(isPrimary: Bool, primaryHostname: String) {
-        self.isPrimary = isPrimary
-        self.primaryHostname = primaryHostname
+    init(isCandidate: Bool, mountPath: String, primaryHostname: String) {
+        self.isCandidate = isCandidate
+        self.mountPath = mountPath
+        configuredHostname = primaryHostname
     }
 
     /// Notes the client that knows about the primary.
     func follow(_ client: StreamClient) { state.withLock { $0.client = client } }
 
+    /// Notes whether the databases are mounted.
+    func setMounted(_ isMounted: Bool) { state.withLock { $0.isMounted = isMounted } }
+
     private var client: StreamClient? { state.withLock { $0.client } }
 
-    var connectedPrimary: String? {
-        guard !isPrimary, let client, client.status.isConnected else { return nil }
-        return primaryHostname
+    var isMounted: Bool { state.withLock { $0.isMounted } }
+
+    var primaryHostname: String? {
+        guard let client, client.status.isConnected else { return nil }
+        return configuredHostname
     }
 
-    var lagMilliseconds: Int64 {
-        if isPrimary { return 0 }
-        return Int64((client?.lag ?? .unknown).milliseconds)
-    }
+    var connectionError: String? { client?.status.lastError }
+
+    // With a static lease the candidate is the primary.
+    var lag: Lag { isCandidate ? .none : client?.lag ?? .unknown }
+
+    func lag(of name: DatabaseName) -> Lag { isCandidate ? .none : client?.lag(of: name) ?? .unknown }
+
+    var connectedPrimary: String? { primaryHostname }
+
+    var lagMilliseconds: Int64 { Int64(lag.milliseconds) }
 
     var lastPrimaryMilliseconds: Int64 {
-        let lag = lagMilliseconds
-        return lag == Int64(Lag.maximum.self) ? 0 : WallClock.milliseconds - lag
+        let lag = lag
+        return lag.isKnown ? WallClock.milliseconds - Int64(lag.milliseconds) : 0
     }
 }

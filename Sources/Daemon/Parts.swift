@@ -39,7 +39,10 @@ public final class Parts: Sendable {
 
     /// Does something that leaves nothing behind, unless the node is to end.
     ///
-    /// - Parameter name: What is done, as it stands in "cannot NAME: REASON".
+    /// - Parameters:
+    ///   - name: What is done, as it stands in "cannot NAME: REASON".
+    ///   - body: Does it.
+    /// - Returns: What `body` returned.
     /// - Throws: `StartError.interrupted` when the node is to end, else `.failed` with what `body` threw.
     public func run<Result>(_ name: String, _ body: () throws -> Result) throws(StartError) -> Result {
         try stopRequest.check()

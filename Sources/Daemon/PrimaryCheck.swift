@@ -25,21 +25,22 @@ struct PrimaryCheck: Equatable, Sendable {
     let advertiseURL: String
 
     /// Where to ask.
-    var infoURL: String { (advertiseURL.hasSuffix("/") ? String(advertiseURL.dropLast()) : advertiseURL) + "/info" }
+    var infoURL: String { advertiseURL + (advertiseURL.hasSuffix("/") ? "info" : "/info") }
 
     /// What is wrong, and what to do about it; nil when this node itself answered.
     func problem(with answer: Answer) -> String? {
         guard let other = answer.nodeID else {
-            return "lease.advertise-url \(advertiseURL) leads to something that is no litefs: replicas will not find "
-                + "this primary (node \(nodeID)); write the URL of this node's HTTP server"
+            return
+                "lease.advertise-url \(advertiseURL) leads to something that is no litefs: replicas will not "
+                + "find this primary (node \(nodeID)); write the URL of this node's HTTP server"
         }
         guard other.lowercased() != nodeID.lowercased() else { return nil }
         guard answer.isPrimary == true else {
-            return "lease.advertise-url \(advertiseURL) of this primary (node \(nodeID)) leads to a replica (node \(other)): "
-                + "replicas will not find the primary; write the URL of the primary's HTTP server on every node"
+            return "lease.advertise-url \(advertiseURL) of this primary (node \(nodeID)) leads to a replica "
+                + "(node \(other)): replicas will not find the primary; write the URL of the primary's HTTP server on every node"
         }
-        return "two primaries: this node (\(nodeID)) and the one that answers at lease.advertise-url \(advertiseURL) "
-            + "(\(other)); their data part ways; set lease.candidate to false on all nodes but one, for example "
+        return "two primaries: this node (\(nodeID)) and the one that answers at lease.advertise-url "
+            + "\(advertiseURL) (\(other)); their data part ways; set lease.candidate to false on all nodes but one, for example "
             + "candidate: ${HOSTNAME == 'app-0'}, and restart them"
     }
 }

@@ -22,7 +22,8 @@ final class PrimaryCheckRun: Sendable {
             for _ in 0..<Self.attempts {
                 do {
                     let response = try client.request("GET", check.infoURL)
-                    let answer = PrimaryCheck.Answer(nodeID: response.headers["Litefs-Id"], body: response.body)
+                    let nodeID = response.headers["Litefs-Id"]
+                    let answer = PrimaryCheck.Answer(nodeID: nodeID, body: response.body)
                     if let problem = check.problem(with: answer) { logger.error(problem) }
                     return
                 } catch {

@@ -53,10 +53,13 @@ public final class FUSESession: Sendable {
         }
         let mount = try DetachedMount(device: device, allowOther: options.allowOther)
         let counters = RequestCounters()
-        channel = Channel(device: device, fileSystem: fileSystem, counters: counters)
+        // libfuse closes the device when the session is destroyed: nobody else may.
+        let deviceNumber = device.release()
+        channel = Channel(device: deviceNumber, fileSystem: fileSystem, counters: counters)
         self.counters = counters
 
         guard let session = Channel.makeSession(channel, debug: options.debug) else {
+            _ = FileDescriptor(owning: deviceNumber)
             throw .cannotStartSession
         }
         self.session = session
@@ -149,12 +152,13 @@ public final class FUSESession: Sendable {
 
 /// What stands between the kernel and libfuse.
 final class Channel: Sendable {
-    let device: FileDescriptor
+    /// Belongs to libfuse's session.
+    let device: Int32
     let fileSystem: any FileSystem
     let counters: RequestCounters
     private let stopping = Atomic<Bool>(false)
 
-    init(device: consuming FileDescriptor, fileSystem: any FileSystem, counters: RequestCounters) {
+    init(device: Int32, fileSystem: any FileSystem, counters: RequestCounters) {
         self.device = device
         self.fileSystem = fileSystem
         self.counters = counters
@@ -194,7 +198,7 @@ final class Channel: Sendable {
             return result
         }
         io.writev = { fd, vector, count, _ in Glibc.writev(fd, vector, count) }
-        guard fuse_session_custom_io(session, &io, channel.device.rawValue) == 0 else {
+        guard fuse_session_custom_io(session, &io, channel.device) == 0 else {
             fuse_session_destroy(session)
             return nil
         }

@@ -26,6 +26,7 @@ public struct StaticLease: Equatable, Sendable {
     /// The log line of a node that begins to act as what it is, in LiteFS's words.
     ///
     /// - Parameter nodeID: The node's id of this run, 16 hex digits.
+    /// - Returns: The line.
     public func roleText(nodeID: String) -> String {
         isPrimary
             ? "\(nodeID): primary lease acquired, advertising as \(advertiseURL)"

@@ -45,6 +45,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
         }
     }
 
+    /// Gives the descriptor away: whoever takes it closes it.
+    public consuming func release() -> Int32 {
+        let fd = rawValue
+        discard self
+        return fd
+    }
+
     /// Reads at most `buffer.count` bytes at `offset`; fewer at the end of the file.
     ///
     /// Returns the number of bytes.

@@ -50,7 +50,7 @@ public final class Thread: Sendable {
             sigdelset(&all, SIGUSR2)
             cshims_make_interrupting(SIGUSR2)
         }
-        pthread_sigmask(SIG_BLOCK, &all, nil)
+        pthread_sigmask(SIG_SETMASK, &all, nil)
         cshims_set_thread_name(start.name)
         start.body()
         return nil

@@ -182,9 +182,11 @@ extension Database {
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
         if old > new { preservePagesForSnapshots(new + 1 ... old) }
         try file.descriptor.truncate(to: size)
-        guard context.options.isPrimary, old > new else { return }
-        // Pages that are cut off and come back as holes have other content than the table says.
-        noteUnjournalled(new + 1 ... old)
+        // Pages that are cut off and come back as holes have other content than the table says. What lies beyond the
+        // committed size is compared anyway when the database grows.
+        let last = min(old, table.pageCount)
+        guard context.options.isPrimary, last > new else { return }
+        noteUnjournalled(new + 1 ... last)
     }
 
     /// Adds pages to those that must be compared, and asks for it when nothing else will end the transaction.

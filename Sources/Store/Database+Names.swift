@@ -35,7 +35,7 @@ extension Database {
         isShown = true
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
         let pages = UInt32(clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue))
-        let all = max(pages, table.pageCount)
+        let all = max(min(pages, 1), table.pageCount)
         if all > 0 {
             dirty.insert(1 ... all)
             requestReconcile()

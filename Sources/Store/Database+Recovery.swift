@@ -263,7 +263,6 @@ extension Database {
         guard let file = files.wal, let size = try? file.size() else { return }
         wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
         for page in wal.frames { walPages.insert(PageNumber(page)) }
-        lastCommitFrames = wal.frames.count
         do throws(Errno) {
             while let commit = wal.nextCommit(after: nil, read: file.lenientRead) { try capture(commit, file) }
         } catch {

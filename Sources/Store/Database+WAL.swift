@@ -11,7 +11,7 @@ extension Database {
     /// Writes to the log and captures what the write completes, before it is answered (invariant 2).
     func writeWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
         if wal.touchesHeader(at: offset) { return try writeWALHeader(file, bytes, at: offset) }
-        if let frame = wal.firstCommittedFrame(touchedAt: offset) {
+        if let frame = wal.firstCommittedFrame(overwrittenBy: bytes, at: offset, read: file.lenientRead) {
             // SQLite does not know a commit that we captured. Invariant 3, then take it back.
             try drainQueue()
             preserveLogForSnapshots()
@@ -34,18 +34,17 @@ extension Database {
     /// A new header restarts the log: what it held must be in the log of transactions (invariants 3 and 4).
     private func writeWALHeader(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
         try leaveLog()
-        try file.descriptor.write(bytes, at: offset)
+        let result = Result { () throws(Errno) in try file.descriptor.write(bytes, at: offset) }
+        // Whether or not all of it was written, the file says what the header is now.
         let frames = wal.frames
-        switch wal.headerWritten(read: file.lenientRead) {
-        case .restarted:
-            break
-        case .rewritten:
-            if !frames.isEmpty {
-                counters.withdrawn.increment()
-                markSuspect(frames)
-            }
+        if wal.headerWritten(read: file.lenientRead) == .rewritten, !frames.isEmpty {
+            counters.withdrawn.increment()
+            markSuspect(frames)
         }
         forgetCheckpointed()
+        try result.get()
+        wal.wrote(bytes, at: offset)
+        while let commit = wal.nextCommit(after: (bytes, offset), read: file.lenientRead) { try capture(commit, file) }
     }
 
     /// The log was left: what checkpoints wrote to the database file needs no comparing.
@@ -66,7 +65,6 @@ extension Database {
         } else {
             try file.descriptor.truncate(to: size)
             wal.truncated(to: size)
-            if size >= Int64(WALHeader.size) { _ = wal.headerWritten(read: file.lenientRead) }
         }
     }
 
@@ -83,7 +81,7 @@ extension Database {
         preserveLogForSnapshots()
         guard let pageSize = table.pageSize else { return }
         let buffer = Buffer(count: pageSize.bytes)
-        let frames = checkingAll ? wal.frames[...] : wal.frames.suffix(from: max(0, wal.frames.count - lastCommitFrames))
+        let frames = checkingAll ? wal.frames[...] : wal.lastTransaction
         for number in Set(frames) where number <= table.pageCount {
             let page = PageNumber(number)
             readDatabaseFile(page, pageSize, into: buffer.bytes)
@@ -113,7 +111,6 @@ extension Database {
     func capture(_ commit: WALCapture.Commit, _ file: BackingFile) throws(Errno) {
         guard let header = wal.header else { return }
         for page in commit.pages { walPages.insert(page.number) }
-        lastCommitFrames = Int(commit.lastFrame - commit.firstFrame + 1)
         guard suspect.isEmpty, !isTableUnknown, table.pageSize == header.pageSize, isGapless(commit) else {
             return try captureSuspect(commit, header.pageSize)
         }

@@ -45,8 +45,6 @@ public final class Database: @unchecked Sendable {
 
     /// Capture (primary).
     let wal = WALCapture()
-    /// Frames of the last captured commit: the only one that SQLite may not know.
-    var lastCommitFrames = 0
     /// Pages that have a committed frame in the log.
     var walPages = PageSet()
     var journal = JournalState()

@@ -16,9 +16,11 @@ final class Program {
     ///
     /// - Parameters:
     ///   - name: The executable target.
+    ///   - arguments: Its arguments.
     ///   - wrapper: Words before it, such as those of a program that runs it elsewhere.
     ///   - environment: Variables that are set for it.
     ///   - folder: Where it runs.
+    /// - Throws: When it cannot be started.
     init(
         _ name: String,
         _ arguments: [String],

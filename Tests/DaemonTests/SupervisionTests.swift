@@ -163,7 +163,9 @@ import Testing
         let node = try node("exec=sh -c 'exit 3'", "exec=touch ran")
         #expect(try node.ending() == .code(1))
         #expect(
-            node.errors.contains("ERROR: cannot exec: sync cmd: cannot run command: exit status 3: sh -c 'exit 3'\n")
+            node.errors.contains(
+                "ERROR: cannot exec: sync cmd: cannot run command: exit status 3: sh -c 'exit 3'\n"
+            )
         )
         #expect(!Files.exists(node.folder.path + "/ran"))
         #expect(node.lines.last == "part one stopped")
@@ -232,7 +234,7 @@ import Testing
 
     /// Orphans of a command become children of PID 1 and stay zombies until it waits for them.
     @Test(.enabled(if: CanUnshare.pidNamespace, "needs root and PID namespaces"))
-    func thefirstProcessOfAContainerReapsOrphans() throws {
+    func theFirstProcessOfAContainerReapsOrphans() throws {
         let script = """
             sh -c "sleep 0.02 & echo \\$! >orphan"; pid=$(cat orphan); \
             while [ -e /proc/$pid ]; do sleep 0.01; done; exit 5
@@ -240,7 +242,7 @@ import Testing
         let node = try node(
             "exec=sh -c '\(script)'",
             "exec=true",
-            wrapper: ["unshare", "--fork", "--pid", "--mount-proc"]
+            wrapper: ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
         )
         #expect(try node.ending() == .code(1))
         #expect(node.errors.contains("exit status 5"))
