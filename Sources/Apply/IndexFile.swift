@@ -1,18 +1,32 @@
+// The `-shm` file is read and written, and never mapped. It lies on the daemon's own mount, where a page fault is a
+// FUSE request: the kernel may hold this process's address space locked while it waits for the answer, and the thread
+// that would give the answer may need just that lock, for a page fault or an allocation of its own. Reads and writes
+// use the same cached pages of the kernel that SQLite's processes have mapped, so both sides see each other's
+// changes at once.
+
 import POSIX
 import SQLiteFormat
 
-/// The `-shm` file of a database, mapped region by region.
+/// The `-shm` file of a database, with a copy of its regions in memory.
 ///
-/// Touching the index is I/O on the file.
+/// Page numbers, hash tables and headers have only this writer, so they are changed in the copy, and what has changed
+/// is written to the file, in SQLite's order. Readers change read marks, and build the index again if its header is
+/// damaged: `refresh` and `reload` read what the file says. Each call is I/O, except for what only reads `index`.
 final class IndexFile {
     let file: OpenFile
 
-    /// The index over all regions that are mapped so far.
+    /// The index over the copy; for reading.
     private(set) var index = WALIndex(regions: [])
 
-    private var mapped: [MappedRegion] = []
+    /// Whether the copy's page numbers or hash tables may differ from the file's, because a write has failed.
+    private(set) var isStale = false
 
-    /// Maps as many regions as a log with so many frames needs.
+    private var regions: [Region] = []
+
+    /// The number of frames up to which single slots are written instead of the whole hash table.
+    private static let singleSlots = 8
+
+    /// Copies as many regions as a log with so many frames needs.
     ///
     /// The caller keeps others from shortening the file with the dead-man switch.
     init(_ file: OpenFile, frames: UInt32) throws(ApplyError) {
@@ -22,24 +36,39 @@ final class IndexFile {
 
     /// Makes room for the entries of frames up to a number.
     ///
-    /// A file that is too short grows by writing zeros, so that a full disk is an error here, and not a signal at the
-    /// first access.
+    /// A file that is too short grows by writing zeros, so that a full disk is an error here, and not after the commit
+    /// frame was written.
     func reserve(frames: UInt32) throws(ApplyError) {
         let wanted = WALIndex.regionCount(forFrames: frames)
-        guard mapped.count < wanted else { return }
+        guard regions.count < wanted else { return }
         try grow(to: Int64(wanted) * Int64(WALIndex.regionSize))
-        while mapped.count < wanted {
-            let offset = Int64(mapped.count) * Int64(WALIndex.regionSize)
-            let region = try file.map(offset: offset, count: WALIndex.regionSize)
-            mapped.append(region)
-            index.regions.append(region.base)
+        while regions.count < wanted {
+            let region = Region()
+            try file.read(into: region.bytes, at: Int64(regions.count) * Int64(WALIndex.regionSize))
+            regions.append(region)
+            index.regions.append(region.start)
         }
     }
 
-    /// Unmaps all and closes the file.
+    /// Reads the header and the checkpoint information again.
+    func refresh() throws(ApplyError) {
+        let prefix = regions[0].bytes[..<WALIndex.prefixSize]
+        try file.read(into: UnsafeMutableRawBufferPointer(rebasing: prefix), at: 0)
+    }
+
+    /// Reads all regions again, after somebody else may have changed them.
+    func reload() throws(ApplyError) {
+        isStale = true
+        for (number, region) in regions.enumerated() {
+            try file.read(into: region.bytes, at: Int64(number) * Int64(WALIndex.regionSize))
+        }
+        isStale = false
+    }
+
+    /// Frees the copy and closes the file.
     func close() {
         index.regions = []
-        mapped = []
+        regions = []
         file.close()
     }
 
@@ -55,39 +84,116 @@ final class IndexFile {
         return UInt32(pages.count)
     }
 
-    /// Enters frames after the last one that is in the index.
-    func append(_ pages: some Sequence<UInt32>, after frame: UInt32) throws(ApplyError) {
-        var frame = frame
-        for page in pages {
-            frame += 1
-            do throws(SQLiteFormatError) {
-                try index.append(frame: frame, page: PageNumber(rawValue: page))
-            } catch {
-                throw ApplyError(file.name, .format(error))
+    /// Enters frames after the last one that is published; `reserve` has made room for them.
+    ///
+    /// The caller holds WRITE.
+    func append(_ pages: [UInt32], after frame: UInt32) throws(ApplyError) {
+        isStale = true
+        var rest = pages[...]
+        var next = frame + 1
+        while !rest.isEmpty {
+            let start = WALIndex.entryOffset(ofFrame: next)
+            let part = rest.prefix((Self.entriesEnd(start) - start) / 4)
+            try append(part, from: next, at: start)
+            rest = rest.dropFirst(part.count)
+            next += UInt32(part.count)
+        }
+        isStale = false
+    }
+
+    /// Publishes a header: copy 1, then copy 0.
+    ///
+    /// The caller holds WRITE. After an error the header is the one before, or damaged if that could not be written
+    /// either.
+    func publish(_ header: WALIndexHeader) throws(ApplyError) {
+        let present = index.readHeader()
+        index.writeHeader(header)
+        do throws(ApplyError) {
+            try writeHeaderCopies()
+        } catch {
+            if let present {
+                index.writeHeader(present)
+                try? writeHeaderCopies()
             }
+            throw error
         }
     }
 
     /// Builds the index again from a log, beside readers that use it.
     ///
-    /// SQLite's recovery does the same: entries that are right stay untouched, marks that readers hold too. The
+    /// SQLite's recovery does the same: entries that are right keep their bytes, and so do marks that readers hold. The
     /// caller holds WRITE.
     func rebuild(pages: [UInt32], header: WALIndexHeader) throws(ApplyError) {
         try file.lock(.recovery)
         defer { file.unlock(.recovery) }
         try reserve(frames: header.mxFrame)
+        try reload()
+        isStale = true
         let matching = matchingEntries(pages)
         try? index.cleanup(after: matching)
-        try append(pages[Int(matching)...], after: matching)
-        index.writeHeader(header)
-        index.backfilled = 0
-        index.backfillAttempted = header.mxFrame
-        index.setReadMark(0, to: 0)
-        for mark in 1..<LockBytes.WALIndex.readCount where try file.tryLock(.read(mark)) {
-            let isFirst = mark == 1 && header.mxFrame > 0
-            index.setReadMark(mark, to: isFirst ? header.mxFrame : WALIndex.unusedReadMark)
-            file.unlock(.read(mark))
+        for (frame, page) in zip((matching + 1)..., pages[Int(matching)...]) { _ = try enter(page, frame) }
+        let first = WALIndex.regionIndex(ofFrame: matching)
+        for region in first..<WALIndex.regionCount(forFrames: header.mxFrame) {
+            let start = region * WALIndex.regionSize
+            try write((region == 0 ? WALIndex.prefixSize : start)..<start + WALIndex.regionSize)
         }
+        isStale = false
+        try setBackfilled(0)
+        try setBackfillAttempted(header.mxFrame)
+        try setReadMark(0, to: 0)
+        try publish(header)
+        for mark in 1..<LockBytes.WALIndex.readCount where try file.tryLock(.read(mark)) {
+            defer { file.unlock(.read(mark)) }
+            let isFirst = mark == 1 && header.mxFrame > 0
+            try setReadMark(mark, to: isFirst ? header.mxFrame : WALIndex.unusedReadMark)
+        }
+    }
+
+    /// Writes a range of the copy, which lies in one region, to the file.
+    func write(_ range: Range<Int>) throws(ApplyError) {
+        let number = range.lowerBound / WALIndex.regionSize
+        let start = number * WALIndex.regionSize
+        let bytes = regions[number].bytes[range.lowerBound - start..<range.upperBound - start]
+        try file.write(UnsafeRawBufferPointer(rebasing: bytes), at: Int64(range.lowerBound))
+    }
+
+    /// Enters frames of one region, the first of which has its page number at an offset.
+    private func append(_ pages: ArraySlice<UInt32>, from frame: UInt32, at start: Int) throws(ApplyError) {
+        let region = WALIndex.regionIndex(ofFrame: frame)
+        let isFirst = frame == 1 || region != WALIndex.regionIndex(ofFrame: frame - 1)
+        let hasLeftovers =
+            isFirst || zip(frame..., pages).contains { (try? index.page(ofFrame: $0.0)) != nil }
+        var words: [Int] = []
+        for (number, page) in zip(frame..., pages) {
+            let slot = try enter(page, number)
+            if pages.count <= Self.singleSlots { words.append(slot & ~7) }
+        }
+        let slots = Self.entriesEnd(start)
+        let end = (region + 1) * WALIndex.regionSize
+        // Entries that went away may be anywhere behind; the hash table follows the page numbers.
+        if hasLeftovers { return try write(start..<end) }
+        try write(start..<start + 4 * pages.count)
+        if words.isEmpty { return try write(slots..<end) }
+        // Whole words of 8 bytes, which the kernel copies at once: readers may look at these slots meanwhile.
+        for word in words { try write(word..<word + 8) }
+    }
+
+    private func enter(_ page: UInt32, _ frame: UInt32) throws(ApplyError) -> Int {
+        do throws(SQLiteFormatError) {
+            return try index.append(frame: frame, page: PageNumber(rawValue: page))
+        } catch {
+            throw ApplyError(file.name, .format(error))
+        }
+    }
+
+    private func writeHeaderCopies() throws(ApplyError) {
+        try write(WALIndexHeader.size..<2 * WALIndexHeader.size)
+        try write(0..<WALIndexHeader.size)
+    }
+
+    /// The offset after the page numbers of the region in which an offset lies.
+    private static func entriesEnd(_ offset: Int) -> Int {
+        offset / WALIndex.regionSize * WALIndex.regionSize + WALIndex.slotsOffset
     }
 
     private func grow(to size: Int64) throws(ApplyError) {
@@ -101,5 +207,18 @@ final class IndexFile {
             try file.write(UnsafeRawBufferPointer(rebasing: zeros.bytes[..<count]), at: offset)
             offset += Int64(count)
         }
+    }
+}
+
+/// The memory of a copied region.
+private final class Region {
+    let start = UnsafeMutableRawPointer.allocate(byteCount: WALIndex.regionSize, alignment: 4096)
+
+    var bytes: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(start: start, count: WALIndex.regionSize)
+    }
+
+    deinit {
+        start.deallocate()
     }
 }

@@ -14,7 +14,6 @@ final class OpenFile {
         case truncate = "ftruncate"
         case synchronize = "fdatasync"
         case lock = "fcntl"
-        case map = "mmap"
     }
 
     /// The name, relative to the folder in which it was opened.
@@ -65,13 +64,6 @@ final class OpenFile {
         try perform(.synchronize) { (file) throws(Errno) in try file.synchronizeData() }
     }
 
-    /// Maps a part of the file, which must be long enough.
-    func map(offset: Int64, count: Int) throws(ApplyError) -> MappedRegion {
-        try perform(.map) { (file) throws(Errno) in
-            MappedRegion(try MemoryMap(file, offset: offset, count: count))
-        }
-    }
-
     /// Takes a lock if nobody is in its way.
     func tryLock(_ lock: LockRange) throws(ApplyError) -> Bool {
         try perform(.lock) { (file) throws(Errno) in
@@ -117,17 +109,5 @@ final class OpenFile {
         } catch {
             throw ApplyError(name, .system(call: call.rawValue, error))
         }
-    }
-}
-
-/// A mapped part of a file that can be kept in an array.
-final class MappedRegion {
-    private let map: MemoryMap
-
-    /// The first byte.
-    var base: UnsafeMutableRawPointer { map.base }
-
-    init(_ map: consuming MemoryMap) {
-        self.map = map
     }
 }

@@ -20,7 +20,8 @@ extension ReplicaWAL {
             return result
         }
         defer { shared.file.unlock(.checkpoint) }
-        result.backfilled = backfilledFrames
+        try shared.refresh()
+        result.backfilled = min(shared.index.backfilled, frameCount)
         let safe = try safeFrame(&result.obstacle)
         guard safe > result.backfilled else { return result }
         guard try shared.file.tryLock(.read(0)) else {
@@ -28,25 +29,28 @@ extension ReplicaWAL {
             return result
         }
         defer { shared.file.unlock(.read(0)) }
-        shared.index.backfillAttempted = safe
+        try shared.setBackfillAttempted(safe)
         if synchronous { try synchronizeLog() }
         let first = copiesFromStart ? 0 : result.backfilled
         result.pagesWritten = try copyFrames(after: first, through: safe)
         if safe == frameCount { try finishDatabase() }
-        shared.index.backfilled = safe
+        try shared.setBackfilled(safe)
         result.backfilled = safe
         return result
     }
 
     /// The last frame that may be copied; marks that nobody uses are moved out of the way.
+    ///
+    /// The marks are those of the last `refresh`. A reader that has set one since then uses it only if no header was
+    /// published meanwhile, so it sees all frames.
     private func safeFrame(_ obstacle: inout CheckpointResult.Obstacle?) throws(ApplyError) -> UInt32 {
         var safe = frameCount
         for mark in 1..<LockBytes.WALIndex.readCount {
             let frame = shared.index.readMark(mark)
             guard frame < safe else { continue }
             if try shared.file.tryLock(.read(mark)) {
-                shared.index.setReadMark(mark, to: mark == 1 ? safe : WALIndex.unusedReadMark)
-                shared.file.unlock(.read(mark))
+                defer { shared.file.unlock(.read(mark)) }
+                try shared.setReadMark(mark, to: mark == 1 ? safe : WALIndex.unusedReadMark)
             } else {
                 safe = frame
                 obstacle = .readMark(mark, frame: frame)

@@ -42,6 +42,7 @@ extension ReplicaWAL {
     /// because the frames were complete but not published; a header that is half written; or an index that has
     /// restarted before the log's own header was written. The caller holds WRITE.
     func adoptIndex() throws(ApplyError) {
+        try shared.reload()
         if let present = shared.index.readHeader() {
             published.changeCounter = present.changeCounter
             if agrees(with: present), shared.index.backfilled <= frameCount,
@@ -63,13 +64,15 @@ extension ReplicaWAL {
     ///
     /// A reader that met a damaged index may have built it again. The caller holds WRITE.
     func checkIndex() throws(ApplyError) {
+        try shared.refresh()
         guard let present = shared.index.readHeader() else {
             published.changeCounter &+= 1
             try shared.rebuild(pages: frames, header: published)
             return
         }
         guard agrees(with: present) else { throw disagreement(present) }
-        published.changeCounter = present.changeCounter
+        if present != published || shared.isStale { try shared.reload() }
+        published = present
     }
 
     private func agrees(with present: WALIndexHeader) -> Bool {

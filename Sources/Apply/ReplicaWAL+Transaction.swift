@@ -54,16 +54,17 @@ extension ReplicaWAL {
         try shared.reserve(frames: frameCount + UInt32(writer.pages.count))
         let chain = try writer.finish(pageCount: pageCount)
         try shared.append(writer.pages, after: frameCount)
-        frames.append(contentsOf: writer.pages)
-        self.chain = chain
-        self.pageCount = pageCount
-        published = WALIndexHeader(
+        let next = WALIndexHeader(
             chain: chain,
-            mxFrame: frameCount,
+            mxFrame: frameCount + UInt32(writer.pages.count),
             pageCount: pageCount,
             changeCounter: published.changeCounter &+ 1
         )
-        shared.index.writeHeader(published)
+        try shared.publish(next)
+        published = next
+        frames.append(contentsOf: writer.pages)
+        self.chain = chain
+        self.pageCount = pageCount
         isWriting = false
         shared.file.unlock(.write)
     }
@@ -86,12 +87,17 @@ extension ReplicaWAL {
         guard !frames.isEmpty, shared.index.backfilled == frameCount else { return }
         guard try shared.file.tryLock(.readersOfLog) else { return }
         defer { shared.file.unlock(.readersOfLog) }
-        header = header.restarted(salt2: .random(in: 0 ... .max))
-        published.mxFrame = 0
-        published.salt1 = header.salt1
-        published.salt2 = header.salt2
-        shared.index.writeHeader(published)
-        shared.index.resetCheckpointInformation(mxFrame: 0)
+        let restarted = header.restarted(salt2: .random(in: 0 ... .max))
+        var next = published
+        next.mxFrame = 0
+        next.salt1 = restarted.salt1
+        next.salt2 = restarted.salt2
+        // Before the header: a failure between leaves a log of which nothing counts as copied, never a new log of
+        // which something does.
+        try shared.resetCheckpointInformation()
+        try shared.publish(next)
+        header = restarted
+        published = next
         frames.removeAll(keepingCapacity: frames.count < 1 << 20)
         copiesFromStart = false
         // Cut to nothing, never to less: the start of the old log alone would be an old state. That it stays long

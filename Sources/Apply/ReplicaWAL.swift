@@ -9,8 +9,7 @@ import SQLiteFormat
 ///
 /// As long as the value lives, the last reader to close neither copies the log nor removes it.
 ///
-/// One thread uses it, and holds no lock that a FUSE handler takes: every call is I/O, and so is the mapped
-/// wal-index. Commits are not synchronized to disk: the transactions' LTX files are what makes them last.
+/// One thread uses it, and holds no lock that a FUSE handler takes: every call is I/O. Commits are not synchronized to disk: the transactions' LTX files are what makes them last.
 public final class ReplicaWAL {
     /// A log file that has grown beyond so many bytes is cut when the log restarts.
     public static let keptLogBytes: Int64 = 64 << 20
@@ -95,8 +94,11 @@ public final class ReplicaWAL {
     }
 
     /// The number of frames, from the first one on, that the database file has.
+    ///
+    /// 0 if the wal-index cannot be read, and after `close`.
     public var backfilledFrames: UInt32 {
-        isOpen ? min(shared.index.backfilled, frameCount) : 0
+        guard isOpen, (try? shared.refresh()) != nil else { return 0 }
+        return min(shared.index.backfilled, frameCount)
     }
 
     /// The number of bytes at the start of `-wal` that are in use; 0 for a log without frames.
@@ -104,7 +106,7 @@ public final class ReplicaWAL {
         frames.isEmpty ? 0 : WALFrames.offset(ofFrame: frameCount + 1, pageSize: chain.pageSize)
     }
 
-    /// Gives up a started transaction, unlocks, unmaps and closes.
+    /// Gives up a started transaction, unlocks and closes.
     ///
     /// Only the numbers may be asked for afterwards.
     public func close() {

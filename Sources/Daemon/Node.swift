@@ -62,9 +62,9 @@ public struct Node: Sendable {
         try mount(store, state, parts)
         let streams = try startStreams(store, parts)
         try serve(server, api(store, state, streams).handle, parts)
-        logger.info(lease.roleText(nodeID: idText))
         let readiness = try Readiness()
         if lease.isPrimary {
+            logger.info(lease.roleText(nodeID: idText))
             readiness.reach()
             try checkPrimary(parts)
         } else {

@@ -4,7 +4,8 @@ import Glibc
 ///
 /// Unmapped when the owner goes.
 ///
-/// Page faults are I/O on the file: touch the memory only where I/O is allowed.
+/// Page faults are I/O on the file: touch the memory only where I/O is allowed. The daemon never maps a file of its own
+/// mount, because a fault there can wait for a thread that needs this process's address space unlocked.
 public struct MemoryMap: ~Copyable, @unchecked Sendable {
     // SAFETY: the mapping is plain shared memory; whoever uses it concurrently uses atomic accesses, as SQLite does.
 

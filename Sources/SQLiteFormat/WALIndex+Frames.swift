@@ -9,8 +9,10 @@ extension WALIndex {
     /// - Parameters:
     ///   - frame: the frame after the last one in the index, 1 or more.
     ///   - page: the page in the frame.
+    /// - Returns: the offset of the slot in the index, in bytes.
     /// - Throws: `SQLiteFormatError` when the region is not mapped, or another process has damaged the table.
-    public func append(frame: UInt32, page: PageNumber) throws(SQLiteFormatError) {
+    @discardableResult
+    public func append(frame: UInt32, page: PageNumber) throws(SQLiteFormatError) -> Int {
         let table = try table(ofFrame: frame)
         let place = Int(frame) - table.base
         if place == 1 {
@@ -27,6 +29,7 @@ extension WALIndex {
         }
         table.setPage(page.rawValue, at: place)
         table.setSlot(slot, to: UInt16(place))
+        return table.region * Self.regionSize + Self.slotsOffset + 2 * slot
     }
 
     /// Removes the entries of frames after the last commit, of a transaction that was rolled back.

@@ -93,6 +93,17 @@ public struct WALIndex {
         (max(Int(frame), 1) - 1 + framesPerRegion - framesInFirstRegion) / framesPerRegion
     }
 
+    /// The place of a frame's page number in the index.
+    ///
+    /// - Parameter frame: 1 or more; 0 counts as 1.
+    /// - Returns: the offset in bytes.
+    public static func entryOffset(ofFrame frame: UInt32) -> Int {
+        let region = regionIndex(ofFrame: frame)
+        let place = max(Int(frame), 1) - 1
+        guard region > 0 else { return prefixSize + 4 * place }
+        return region * regionSize + 4 * ((place - framesInFirstRegion) % framesPerRegion)
+    }
+
     /// The number of regions that an index of a log with so many frames has; 1 for an empty log.
     public static func regionCount(forFrames count: UInt32) -> Int {
         regionIndex(ofFrame: count) + 1

@@ -139,13 +139,13 @@ final class Applier: @unchecked Sendable {
         var appended: [UInt32] = []
         var versionBytes = database.versionBytes
         try decode(received) { page, data throws(StoreError) in
-            guard draft.change(page, to: PageChecksum.compute(page, data)) else { return }
+            guard draft.change(page, to: PageChecksum.compute(page, data), in: database.table) else { return }
             if page == .first { versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]) }
             let local = localPage(page, data)
             try mapped { () throws(ApplyError) in try log.append(page, local) }
             appended.append(page.rawValue)
         }
-        draft.resize(to: header.commit)
+        draft.resize(to: header.commit, in: database.table)
         try verify(draft, received)
         if appended.isEmpty, header.commit != database.table.pageCount {
             let reader = LogicalReader(files: database.files, frames: database.replica.overlay, pageSize: header.pageSize)
@@ -173,7 +173,8 @@ final class Applier: @unchecked Sendable {
     private func install(_ received: ReceivedTransaction) throws(StoreError) {
         let header = received.header
         let temporary = database.path(.database) + ".tmp"
-        var draft = TableDraft(PageChecksumTable(), pageSize: header.pageSize, isRebuilt: true)
+        let nothing = PageChecksumTable()
+        var draft = TableDraft(nothing, pageSize: header.pageSize, isRebuilt: true)
         var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
         try removeFiles()
         let file = try mappedFile("create", temporary) { () throws(Errno) in
@@ -181,12 +182,12 @@ final class Applier: @unchecked Sendable {
         }
         let output = SequentialPages(file, pageSize: header.pageSize)
         try decode(received) { page, data throws(StoreError) in
-            _ = draft.change(page, to: PageChecksum.compute(page, data))
+            _ = draft.change(page, to: PageChecksum.compute(page, data), in: nothing)
             if page == .first { versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]) }
             let local = localPage(page, data)
             try mappedFile("write", temporary) { () throws(Errno) in try output.append(page, local) }
         }
-        draft.resize(to: header.commit)
+        draft.resize(to: header.commit, in: nothing)
         try verify(draft, received)
         let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
             try output.flush()

@@ -80,6 +80,8 @@ extension Database {
         for commit in queue {
             // Frames of one log only, and bounded.
             if commit.pageSize != first.pageSize || commit.salt1 != first.salt1 || commit.salt2 != first.salt2 { break }
+            // A snapshot's reader continues from the snapshot's position: a file must begin there.
+            if count > 0, snapshots.contains(where: { $0.position.txid == commit.before.txid }) { break }
             if count > 0, (pageCount + commit.pages.count) * first.pageSize.bytes > Self.batchBound { break }
             count += 1
             pageCount += commit.pages.count

@@ -56,7 +56,7 @@ extension Database {
             if page == pageSize.lockPage { return }
             read(page, buffer.bytes)
             let checksum = PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes))
-            guard draft.change(page, to: checksum) else { return }
+            guard draft.change(page, to: checksum, in: table) else { return }
             if writer == nil { writer = try LTXFileWriter(log, header: header, encoders: context.encoders) }
             try writer?.append(page, UnsafeRawBufferPointer(buffer.bytes))
         }
@@ -69,7 +69,7 @@ extension Database {
             page += 1
             try compare(PageNumber(page))
         }
-        draft.resize(to: pageCount)
+        draft.resize(to: pageCount, in: table)
         if writer == nil, pageCount != table.pageCount {
             writer = try LTXFileWriter(log, header: header, encoders: context.encoders)
         }
@@ -264,51 +264,5 @@ extension Database {
             return published
         }
         if isNews { context.transactionsAppeared(in: self) }
-    }
-}
-
-/// Changes to a page checksum table that are not made yet.
-struct TableDraft {
-    private let table: PageChecksumTable
-    private let pageSize: PageSize
-    private let isRebuilt: Bool
-    private var changes: [(page: PageNumber, checksum: Checksum)] = []
-    private var checksum: Checksum
-    private var pageCount: UInt32
-
-    init(_ table: PageChecksumTable, pageSize: PageSize, isRebuilt: Bool) {
-        self.table = table
-        self.pageSize = pageSize
-        self.isRebuilt = isRebuilt
-        checksum = isRebuilt ? .empty : table.databaseChecksum
-        pageCount = isRebuilt ? 0 : table.pageCount
-    }
-
-    var databaseChecksum: Checksum { checksum }
-
-    /// Notes a page's checksum; false when it is what the table has.
-    mutating func change(_ page: PageNumber, to new: Checksum) -> Bool {
-        let old = isRebuilt ? nil : table[page]
-        if old == new { return false }
-        if let old { checksum.toggle(old) }
-        checksum.toggle(new)
-        changes.append((page, new))
-        return true
-    }
-
-    /// Drops the pages beyond the new size.
-    mutating func resize(to count: UInt32) {
-        if !isRebuilt, count < table.pageCount {
-            for number in count + 1 ... table.pageCount {
-                if let old = table[PageNumber(number)] { checksum.toggle(old) }
-            }
-        }
-        pageCount = count
-    }
-
-    func apply(to table: inout PageChecksumTable) {
-        if isRebuilt { table = PageChecksumTable(pageSize: pageSize) }
-        for (page, checksum) in changes where page.rawValue <= pageCount { table.set(page, checksum) }
-        table.resize(to: pageCount)
     }
 }

@@ -18,6 +18,7 @@ import SQLiteFormat
 extension Database {
     /// Opens the files and finds the position. Content is never thrown away.
     func open() throws(StoreError) {
+        defer { log.removeTemporaries() }
         let saved = takeSavedChecksums()
         try openFiles()
         if let saved, saved.database == SavedChecksums.Stamp(files.database), saved.log == .init(files.wal),
@@ -126,8 +127,10 @@ extension Database {
         return nil
     }
 
-    private func readRecord(_ name: LTXFileName) -> Record? {
-        guard let file = try? FileDescriptor.open(log.path(of: name), .readOnly) else { return nil }
+    private func readRecord(_ name: LTXFileName) -> Record? { readRecord(name, at: log.path(of: name)) }
+
+    private func readRecord(_ name: LTXFileName, at path: String) -> Record? {
+        guard let file = try? FileDescriptor.open(path, .readOnly) else { return nil }
         let decoder = LTXDecoder()
         let buffer = Buffer(count: 1 << 20)
         var header: LTXHeader?
@@ -195,6 +198,9 @@ extension Database {
                 return try followLog(content, capturedThrough: captured)
             }
         }
+        if let record, try publishUnfinished(after: record.position, content: final) {
+            return try followLog(content, capturedThrough: UInt32(content.frames.count))
+        }
         if let record {
             context.logger.warning(
                 "database \"\(name)\": content differs from position \(record.position) after an unclean stop; "
@@ -211,6 +217,37 @@ extension Database {
             completing: {}
         )
         published = false
+    }
+
+    /// Invariant 5: a rollback-journal transaction whose journal is gone, but whose file did not get its final name before the
+    /// daemon died. The file is whole, and leads from the position to the content: it gets its name now.
+    private func publishUnfinished(after position: Position, content: PageChecksumTable) throws(StoreError) -> Bool {
+        guard let txid = position.txid.next, let name = LTXFileName(minTXID: txid, maxTXID: txid),
+            let record = readRecord(name, at: log.temporaryPath(of: name)),
+            record.header.preApply == position.postApply, record.position.postApply == content.databaseChecksum
+        else { return false }
+        let path = log.path(of: name)
+        do throws(Errno) {
+            try Files.rename(log.temporaryPath(of: name), path)
+            let status = try Files.status(path)
+            log.append(
+                LTXFile(
+                    name: name,
+                    byteCount: Int(status.size),
+                    preApply: record.header.preApply,
+                    postApply: record.position.postApply,
+                    storedMilliseconds: status.modifiedNanoseconds / 1_000_000,
+                    content: nil
+                ),
+                synced: false
+            )
+        } catch {
+            throw .file(FileError("rename", log.temporaryPath(of: name), error))
+        }
+        table = content
+        self.position = record.position
+        timestamp = record.header.timestampMilliseconds
+        return true
     }
 
     /// The frame up to which a transaction file was captured from this log; 0 when it was made before the log began; nil when

@@ -27,7 +27,7 @@ final class LTXFileWriter {
         self.encoders = encoders
         encoder = encoders.take()
         guard let name = header.fileName else { throw .encoding("TXIDs \(header.minTXID) to \(header.maxTXID)") }
-        temporaryPath = log.path(of: name) + ".tmp"
+        temporaryPath = log.temporaryPath(of: name)
         do throws(Errno) {
             file = try BackingFile.open(temporaryPath, [.readWrite, .create, .truncate])
         } catch {

@@ -59,10 +59,6 @@ public final class TransactionLog: Sendable {
             try Files.makeDirectories(directory)
             for entry in try Files.list(directory) where !entry.isDirectory {
                 let path = directory + "/" + entry.name
-                if entry.name.hasSuffix(".tmp") {
-                    try Files.unlink(path, ifExists: true)
-                    continue
-                }
                 guard let name = LTXFileName(entry.name) else { continue }
                 let status = try Files.status(path)
                 files.append(
@@ -85,6 +81,16 @@ public final class TransactionLog: Sendable {
             state.firstContent = files.count
         }
     }
+
+    /// Removes files that never got their final name.
+    func removeTemporaries() {
+        for entry in (try? Files.list(directory)) ?? [] where entry.name.hasSuffix(".tmp") {
+            try? Files.unlink(directory + "/" + entry.name, ifExists: true)
+        }
+    }
+
+    /// Path of a file that did not get its final name yet.
+    func temporaryPath(of name: LTXFileName) -> String { path(of: name) + ".tmp" }
 
     /// Path of a file of this log.
     public func path(of name: LTXFileName) -> String { directory + "/" + name.description }
@@ -172,9 +178,22 @@ public final class TransactionLog: Sendable {
     /// - Returns: how many were removed.
     func enforceRetention(olderThan cutoff: Int64) throws(Errno) -> Int {
         let old = state.withLock { state in
-            state.files.dropLast().filter { $0.storedMilliseconds < cutoff }.map(\.name)
+            state.files.dropLast().prefix { $0.storedMilliseconds < cutoff }.map(\.name)
         }
-        for name in old { try remove(name) }
-        return old.count
+        var removed = 0
+        defer { forgetOldest(removed) }
+        for name in old {
+            try Files.unlink(path(of: name), ifExists: true)
+            removed += 1
+        }
+        return removed
+    }
+
+    private func forgetOldest(_ count: Int) {
+        state.withLock { state in
+            for file in state.files.prefix(count) { state.contentBytes -= file.content?.bytes.count ?? 0 }
+            state.files.removeFirst(min(count, state.files.count))
+            state.firstContent = max(0, state.firstContent - count)
+        }
     }
 }

@@ -72,6 +72,71 @@ import Testing
         #expect(try reader.image() == primary.image)
     }
 
+    @Test(arguments: [100, 9000, 90_000], 1...12)
+    func aFailedWriteOfTheIndexLosesOnlyTheTransaction(bytes: Int, nth: Int) throws {
+        try replica.apply(try insert())
+        if nth % 2 == 0 { _ = try replica.wal.checkpoint() }
+        let before = primary.image
+        let next = try insert(bytes)
+        fail(replica.wal.shared.file, .write, nth: nth, .io)
+        if (try? replica.apply(next)) == nil {
+            #expect(try reader.image() == before)
+            #expect(try Connection(replica.path).image() == before)
+            replica.wal.shared.file.fault = nil
+            try replica.apply(next)
+        }
+        #expect(try reader.image() == primary.image)
+        replica.wal.shared.file.fault = nil
+        try replica.apply(try insert())
+        #expect(try Connection(replica.path).image() == primary.image)
+        #expect(try replica.wal.checkpoint().isComplete)
+        #expect(try replica.databaseFile() == primary.image)
+    }
+
+    @Test(arguments: 1...5)
+    func aCheckpointThatCannotWriteTheIndexCostsNothingButTime(nth: Int) throws {
+        try replica.apply(try insert())
+        try reader.run("BEGIN; SELECT * FROM t; COMMIT")
+        try replica.apply(try insert())
+        fail(replica.wal.shared.file, .write, nth: nth, .io)
+        let result = try? replica.wal.checkpoint()
+        #expect(result == nil || nth > 3)
+        #expect(try reader.image() == primary.image)
+        replica.wal.shared.file.fault = nil
+        #expect(try replica.wal.checkpoint().isComplete)
+        #expect(try replica.databaseFile() == primary.image)
+    }
+
+    @Test func aFailedIndexWriteLosesOnlyTheTransactionInEachRegion() throws {
+        try replica.apply(try insert(16_500_000))
+        let before = primary.image
+        let large = try insert(3_000_000)
+        for nth in 1...8 {
+            fail(replica.wal.shared.file, .write, nth: nth, .io)
+            guard (try? replica.apply(large)) == nil else { break }
+            #expect(try reader.image() == before)
+        }
+        replica.wal.shared.file.fault = nil
+        if try reader.image() == before { try replica.apply(large) }
+        #expect(try reader.image() == primary.image)
+    }
+
+    @Test func aSmallCommitMakesFewCalls() throws {
+        try replica.apply(try insert(10))
+        let update = try primary.transaction("PRAGMA user_version = 5")
+        #expect(update.pages.count == 1)
+        var calls: [OpenFile.Call] = []
+        for file in [replica.wal.log, replica.wal.shared.file] {
+            file.fault = { call in
+                calls.append(call)
+                return nil
+            }
+        }
+        try replica.apply(update)
+        #expect(calls == [.lock, .read, .write, .write, .write, .write, .write, .lock])
+        #expect(try reader.image() == primary.image)
+    }
+
     @Test func aCommitThatWasWrittenAndGivenUpIsRevoked() throws {
         try replica.apply(try insert())
         let before = primary.image

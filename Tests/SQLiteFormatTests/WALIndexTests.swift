@@ -50,6 +50,11 @@ struct WALIndexTests {
             #expect(WALIndex.regionCount(forFrames: frame) == region + 1)
         }
         #expect(WALIndex.regionIndex(ofFrame: .max) == (Int(UInt32.max) + 33) / 4096)
+        for (frame, offset) in [(1, 136), (4062, 16_380), (4063, 32_768), (8158, 49_148), (8159, 65_536)]
+            as [(UInt32, Int)]
+        {
+            #expect(WALIndex.entryOffset(ofFrame: frame) == offset)
+        }
     }
 
     @Test
