@@ -98,6 +98,15 @@ let package = Package(
         // For tests only: a SQLite VFS that reports what SQLite writes.
         .target(name: "CRecordingVFS", dependencies: ["CSQLite"], path: "Tests/Support/CRecordingVFS"),
 
+        // Measures the daemon against a native folder; not shipped with it.
+        .executableTarget(
+            name: "litefs-bench",
+            dependencies: ["CSQLite", "POSIX", "JSON"],
+            path: "Benchmarks/litefs-bench",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         tests("POSIXTests", ["POSIX"]),
         tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),
