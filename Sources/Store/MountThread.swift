@@ -9,9 +9,24 @@ import POSIX
 ///
 /// What it opens, it closes: a descriptor's number means nothing to other threads, nor theirs to it.
 final class MountThread: Sendable {
-    private struct State: @unchecked Sendable {
-        // SAFETY: the work is called while its caller waits in `run`.
-        var work: (() -> Void)?
+    /// Work for the thread. It lets go of the work's closure before it is reported as done.
+    private final class Job: @unchecked Sendable {
+        // SAFETY: made by the caller, then touched by the thread alone until it is reported as done.
+        private var body: (() -> Void)?
+
+        init(_ body: @escaping () -> Void) {
+            self.body = body
+        }
+
+        @inline(never)
+        func perform() {
+            body?()
+            body = nil
+        }
+    }
+
+    private struct State {
+        var job: Job?
         var isStopping = false
     }
 
@@ -29,37 +44,44 @@ final class MountThread: Sendable {
         thread = Thread(name) {
             CurrentThread.leaveDescriptorTable(keeping: root)
             ownThreads.withCurrent {
-                while true {
-                    let work = state.withLock { current -> State in
-                        while current.pointee.work == nil, !current.pointee.isStopping { state.wait() }
-                        return current.pointee
-                    }
-                    guard let body = work.work else { return }
-                    body()
-                    state.withLock { $0.pointee.work = nil }
-                    state.wakeAll()
-                }
+                while Self.performNext(state) {}
             }
         }
     }
 
+    private static func performNext(_ state: Guarded<State>) -> Bool {
+        let job = state.withLock { current -> Job? in
+            while current.pointee.job == nil, !current.pointee.isStopping { state.wait() }
+            return current.pointee.job
+        }
+        guard let job else { return false }
+        job.perform()
+        state.withLock { $0.pointee.job = nil }
+        state.wakeAll()
+        return true
+    }
+
     /// Runs `body` on the thread and waits for it.
     func run<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
-        // SAFETY: the other thread writes it before it reports that the work is done, which is awaited below.
+        // SAFETY: the other thread writes it before it reports that the work is done, which is awaited.
         nonisolated(unsafe) var outcome: Swift.Result<Result, Failure>?
         withoutActuallyEscaping(body) { body in
-            let work = State(work: { outcome = Swift.Result { () throws(Failure) in try body() } })
-            state.withLock { state in
-                while state.pointee.work != nil { self.state.wait() }
-                state.pointee.work = work.work
-            }
-            state.wakeAll()
-            state.withLock { state in
-                while state.pointee.work != nil { self.state.wait() }
-            }
+            perform(Job { outcome = Swift.Result { () throws(Failure) in try body() } })
         }
         guard let outcome else { preconditionFailure("the work was done") }
         return try outcome.get()
+    }
+
+    @inline(never)
+    private func perform(_ job: Job) {
+        state.withLock { state in
+            while state.pointee.job != nil { self.state.wait() }
+            state.pointee.job = job
+        }
+        state.wakeAll()
+        state.withLock { state in
+            while state.pointee.job === job { self.state.wait() }
+        }
     }
 
     /// Ends the thread and with it everything it has open.
