@@ -61,6 +61,8 @@ private func apply(_ policy: CachePolicy, to information: UnsafeMutablePointer<f
     case .keep: information.pointee.keep_cache = 1
     case .direct: information.pointee.direct_io = 1
     }
+    // A close must not ask: that of the daemon's own files when it is killed would wait for an answer that nobody gives.
+    information.pointee.noflush = 1
 }
 
 /// Memory for the answers of one thread's reads, kept as long as the thread.

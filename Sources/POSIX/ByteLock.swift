@@ -22,6 +22,14 @@ extension FileDescriptor {
         try setLock(F_UNLCK, start: start, length: length)
     }
 
+    /// Takes the file or folder as a whole, by flock(2), until the descriptor is closed, or throws `EAGAIN` when somebody else
+    /// has it.
+    ///
+    /// Has nothing to do with byte ranges.
+    public func tryLockFile() throws(Errno) {
+        _ = try retrying { Int(flock(rawValue, LOCK_EX | LOCK_NB)) }
+    }
+
     /// Whether `lock` could be taken now.
     ///
     /// Never waits and takes nothing.

@@ -11,6 +11,8 @@ import Synchronization
 public final class Store: Sendable {
     private let context: StoreContext
     private let state: Mutex<State>
+    /// The data directory, locked: a second daemon on it would write the same files.
+    private let directory: FileDescriptor
 
     private struct State {
         var databases: [DatabaseName: Database] = [:]
@@ -29,7 +31,14 @@ public final class Store: Sendable {
         var entries: [DirectoryEntry] = []
         do throws(Errno) {
             try Files.makeDirectories(folder)
+            directory = try FileDescriptor.open(options.dataDirectory, [.directory])
+            try directory.tryLockFile()
             entries = try Files.list(folder)
+        } catch .wouldBlock {
+            throw .dataDirectory(
+                "the data directory \(options.dataDirectory) is in use by another litefs: stop it first, or give this one "
+                    + "another data.dir"
+            )
         } catch {
             throw .file(FileError("open the data directory", folder, error))
         }
@@ -45,8 +54,12 @@ public final class Store: Sendable {
                 logger.warning("\(folder)/\(entry.name) is left alone: \(error)")
             }
         }
-        registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in Double(self?.databases.count ?? 0) }
-        registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") { options.isPrimary ? 1 : 0 }
+        registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in
+            Double(self?.databases.count ?? 0)
+        }
+        registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") {
+            options.isPrimary ? 1 : 0
+        }
     }
 
     private func open(_ name: DatabaseName) {
@@ -152,7 +165,9 @@ public final class Store: Sendable {
                 let removed = try database.log.enforceRetention(olderThan: cutoff)
                 database.counters.reaped.increment(by: UInt64(removed))
             } catch {
-                context.logger.warning("database \"\(database.name)\": cannot remove old transaction files: \(error)")
+                context.logger.warning(
+                    "database \"\(database.name)\": cannot remove old transaction files: \(error)"
+                )
             }
         }
     }
@@ -175,7 +190,9 @@ public final class Store: Sendable {
         context.mount = nil
     }
 
-    /// Stores what is queued and saves the checksums. Call after the mount's requests have ended.
+    /// Stores what is queued and saves the checksums.
+    ///
+    /// Call after the mount's requests have ended.
     public func close() {
         for database in databases { database.close() }
     }

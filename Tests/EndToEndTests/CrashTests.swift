@@ -1,0 +1,142 @@
+import Glibc
+import LTX
+import POSIX
+import Testing
+
+/// Kills processes at random moments of transactions. LITEFS_TEST_SEED repeats a run's sequence.
+@Suite(.serialized, .logsOnFailure)
+struct CrashTests {
+    enum Victim: String, CaseIterable {
+        case primary, replica, writer
+    }
+
+    /// How often each victim dies in each journal mode: 2 modes, 3 victims.
+    static let rounds = 9
+
+    @Test(arguments: ["wal", "delete"], Victim.allCases)
+    func `Whoever is killed, nothing that was acknowledged is lost`(mode: String, victim: Victim) async throws {
+        var random = Seed.sequence(for: "\(mode) \(victim)")
+        let name = "crash.db"
+        try await withCluster(limit: .seconds(150)) { cluster in
+            var last = Position.zero
+            for round in 1...Self.rounds {
+                let writer = try Program(
+                    [
+                        try Binary.path("workload"), "write", cluster.primary.path(name), mode,
+                        "\(random.next() % 1_000_000)", "mixed", "1000000",
+                    ],
+                    output: cluster.folder.path + "/writer-\(round)"
+                )
+                let wanted = 1 + Int(random.next() % 60)
+                try eventually("\(wanted) commits\n\(writer.output.suffix(300))", within: .seconds(30)) {
+                    try #require(writer.exit == nil, "\(writer.output.suffix(300))")
+                    return writer.output.utf8.count { $0 == 10 } >= wanted
+                }
+                spin(microseconds: random.next() % 8000)
+                switch victim {
+                case .primary: try cluster.primary.kill()
+                case .replica: try cluster.replica.kill()
+                case .writer: try writer.kill()
+                }
+                if victim == .replica {
+                    let before = try cluster.primary.position(name)
+                    try eventually("the primary goes on") { try cluster.primary.position(name).txid > before.txid }
+                }
+                try writer.kill()
+                if victim == .primary { try cluster.primary.start() }
+                if victim == .replica { try cluster.replica.start() }
+                try check(name, cluster, acknowledged: acknowledged(writer), "round \(round), \(mode), \(victim)")
+                let position = try cluster.primary.position(name)
+                #expect(position.txid >= last.txid, "round \(round): the position never goes back")
+                last = position
+            }
+        }
+    }
+
+    @Test(arguments: ["wal", "delete"])
+    func `Everything killed at once comes back with all that was acknowledged`(mode: String) async throws {
+        var random = Seed.sequence(for: "all \(mode)")
+        let name = "crash.db"
+        try await withCluster(limit: .seconds(100)) { cluster in
+            for round in 1...3 {
+                let writer = try Program(
+                    [
+                        try Binary.path("workload"), "write", cluster.primary.path(name), mode, "\(round)", "mixed",
+                        "1000000",
+                    ],
+                    output: cluster.folder.path + "/writer-\(round)"
+                )
+                try eventually("commits\n\(writer.output.suffix(300))", within: .seconds(30)) {
+                    writer.output.utf8.count { $0 == 10 } >= 10
+                }
+                spin(microseconds: random.next() % 5000)
+                for node in cluster.nodes { node.current?.send(SIGKILL) }
+                try writer.kill()
+                for node in cluster.nodes { try node.kill() }
+                try cluster.start()
+                try check(name, cluster, acknowledged: acknowledged(writer), "round \(round), \(mode)")
+            }
+        }
+    }
+
+    /// The last number that a writer was told is committed.
+    private func acknowledged(_ writer: Program) -> Int {
+        writer.output.split(separator: "\n").compactMap { Int($0) }.last ?? 0
+    }
+
+    private func check(_ name: String, _ cluster: Cluster, acknowledged: Int, _ what: String) throws {
+        let state = try cluster.primary.sqlite3(
+            name,
+            """
+            PRAGMA integrity_check;
+            SELECT max(n), count(*) = max(n), sum(square = n * n) = max(n) FROM ledger;
+            SELECT (SELECT sum(v) FROM giving) = (SELECT sum(v) FROM taking);
+            """
+        ).split(separator: "\n")
+        try #require(state.first == "ok", "\(what): \(state)")
+        let columns = state[1].split(separator: "|")
+        #expect(Int(columns[0]) ?? 0 >= acknowledged, "\(what): \(acknowledged) were acknowledged")
+        #expect(columns.dropFirst().allSatisfy { $0 == "1" } && state.last == "1", "\(what): \(state)")
+        do {
+            try expectConverged(name, cluster.primary, try cluster.replica, isReplayed: true)
+        } catch {
+            Issue.record(error, "\(what)")
+            throw error
+        }
+    }
+
+    /// Lets a random, very short time pass, shorter than the scheduler's, so that kills hit any moment of a transaction.
+    private func spin(microseconds: UInt64) {
+        let end = MonotonicTime.now + .microseconds(Int64(microseconds))
+        while .now < end {}
+    }
+}
+
+/// The random numbers of a run.
+enum Seed {
+    /// The run's seed, printed once.
+    static let value: UInt64 = {
+        let given = getenv("LITEFS_TEST_SEED").flatMap { UInt64(String(cString: $0)) }
+        let seed = given ?? UInt64.random(in: 0 ... .max)
+        print("end-to-end tests: LITEFS_TEST_SEED=\(seed)")
+        return seed
+    }()
+
+    /// The sequence of one test.
+    static func sequence(for test: String) -> Sequence {
+        Sequence(state: test.utf8.reduce(value) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
+    }
+
+    /// splitmix64.
+    struct Sequence: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+            return z ^ (z >> 31)
+        }
+    }
+}

@@ -1,0 +1,211 @@
+import Glibc
+import LTX
+import POSIX
+import Testing
+
+@Suite(.serialized, .cluster(), .logsOnFailure)
+struct FileOperationTests {
+    @Test(arguments: ["wal", "delete"])
+    func `A database that is removed and made anew goes on with its transactions`(mode: String) throws {
+        let (primary, replica) = try nodes()
+        let name = "again-\(mode).db"
+        try primary.sqlite3(name, "PRAGMA journal_mode=\(mode); CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
+        try primary.sqlite3(name, filling(rows: 50, bytes: 2000))
+        try waitForSamePosition(name, primary, replica)
+        let before = try primary.position(name).txid
+        try Files.unlink(primary.path(name))
+        for suffix in ["-wal", "-shm", "-journal"] { try Files.unlink(primary.path(name + suffix), ifExists: true) }
+        #expect(!Files.exists(primary.path(name)))
+        try eventually("the database is gone from the replica") { !Files.exists(replica.path(name)) }
+        try primary.sqlite3(name, "CREATE TABLE other(a); INSERT INTO other VALUES('new');")
+        #expect(try primary.position(name).txid > before)
+        try expectConverged(name, primary, replica)
+        #expect(try replica.sqlite3(name, "SELECT a FROM other;") == "new")
+    }
+
+    @Test
+    func `A database that is renamed is the same under its new name`() throws {
+        let (primary, replica) = try nodes()
+        try primary.sqlite3("before.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 50, bytes: 2000))
+        try waitForSamePosition("before.db", primary, replica)
+        try Files.rename(primary.path("before.db"), primary.path("after.db"))
+        #expect(!Files.exists(primary.path("before.db")))
+        #expect(try primary.sqlite3("after.db", "SELECT count(*) FROM t;") == "50")
+        try expectConverged("after.db", primary, replica)
+        try eventually("the old name is gone from the replica") { !Files.exists(replica.path("before.db")) }
+    }
+
+    @Test
+    func `A database that is renamed onto another becomes one transaction of it`() throws {
+        let (primary, replica) = try nodes()
+        try primary.sqlite3("old.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 100, bytes: 2000))
+        try primary.sqlite3("new.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b); INSERT INTO t(b) VALUES('replaced');")
+        try waitForSamePosition("old.db", primary, replica)
+        let before = try primary.position("old.db").txid.rawValue
+        try Files.rename(primary.path("new.db"), primary.path("old.db"))
+        #expect(try primary.sqlite3("old.db", "SELECT b FROM t;") == "replaced")
+        #expect(try primary.position("old.db").txid.rawValue == before + 1)
+        try expectConverged("old.db", primary, replica)
+    }
+
+    @Test(arguments: ["wal", "delete"])
+    func `A database file that is copied onto the mount is replicated`(mode: String) throws {
+        let cluster = try Cluster.current()
+        let (primary, replica) = try nodes()
+        let outside = cluster.folder.path + "/outside-\(mode).db"
+        let connection = try SQLiteConnection(outside)
+        try connection.run("PRAGMA journal_mode=\(mode); CREATE TABLE t(id INTEGER PRIMARY KEY, b)")
+        try connection.run(filling(rows: 500, bytes: 2000))
+        connection.close()
+        let name = "copied-\(mode).db"
+        let copy = try Outcome.of(["cp", outside, primary.path(name)], in: cluster.folder.path)
+        #expect(copy.exit == .code(0), "\(copy.errors)")
+        try eventually("the copy on the replica") {
+            (try? replica.sqlite3(name, "SELECT count(*) FROM t;")) == "500"
+        }
+        try expectConverged(name, primary, replica)
+        try primary.sqlite3(name, "INSERT INTO t(b) VALUES('after');")
+        try expectConverged(name, primary, replica)
+    }
+
+    @Test
+    func `A database file that is copied over a database replaces its content`() throws {
+        let cluster = try Cluster.current()
+        let (primary, replica) = try nodes()
+        let outside = cluster.folder.path + "/replacement.db"
+        let connection = try SQLiteConnection(outside)
+        try connection.run("CREATE TABLE u(a); INSERT INTO u VALUES('copied')")
+        connection.close()
+        try primary.sqlite3("target.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 80, bytes: 2000))
+        try waitForSamePosition("target.db", primary, replica)
+        let copy = try Outcome.of(["cp", outside, primary.path("target.db")], in: cluster.folder.path)
+        #expect(copy.exit == .code(0), "\(copy.errors)")
+        try eventually("the new content on the replica") {
+            (try? replica.sqlite3("target.db", "SELECT a FROM u;")) == "copied"
+        }
+        try expectConverged("target.db", primary, replica)
+    }
+
+    @Test
+    func `Other files and folders stay on the primary and are named once in the log`() throws {
+        let cluster = try Cluster.current()
+        let (primary, replica) = try nodes()
+        let note = primary.path("notes.txt")
+        let content = Array("no database\n".utf8)
+        try FileDescriptor.open(note, [.writeOnly, .create]).write(content, at: 0)
+        try FileDescriptor.open(note, .writeOnly).write(Array("more\n".utf8), at: Int64(content.count))
+        #expect(try Files.read(note) == content + Array("more\n".utf8))
+        try Files.makeDirectory(primary.path("folder"))
+        try Files.makeDirectory(primary.path("folder/deeper"))
+        let inner = try SQLiteConnection(primary.path("folder/deeper/inner.db"))
+        try inner.run("PRAGMA journal_mode=wal; CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+        #expect(try inner.value("SELECT a FROM t") == "1")
+        inner.close()
+        try Files.rename(note, primary.path("folder/moved.txt"))
+        #expect(try Files.list(primary.path("folder")).map(\.name).sorted() == ["deeper", "moved.txt"])
+        let deep = try Outcome.of(["ls", "-la", primary.path("folder/deeper")], in: cluster.folder.path)
+        #expect(deep.exit == .code(0) && deep.output.contains("inner.db"))
+        try primary.sqlite3("marker.db", "CREATE TABLE t(a);")
+        try expectConverged("marker.db", primary, replica)
+        let names = try Files.list(replica.mount).map(\.name)
+        #expect(!names.contains("folder") && !names.contains("notes.txt"), "\(names)")
+        let lines = primary.log.split(separator: "\n")
+        #expect(lines.count { $0.contains("notes.txt") && $0.contains("not replicated") } == 1)
+        #expect(lines.count { $0.contains("folder/\\\"") && $0.contains("not replicated") } <= 1)
+        let removal = try Outcome.of(["rm", "-r", primary.path("folder")], in: cluster.folder.path)
+        #expect(removal.exit == .code(0), "\(removal.errors)")
+        #expect(!Files.exists(primary.path("folder")))
+    }
+
+    @Test
+    func `Names of up to 247 bytes are databases, up to 255 files, and longer ones are refused`() throws {
+        let (primary, replica) = try nodes()
+        let longest = String(repeating: "n", count: 243) + ".db2"
+        try primary.sqlite3(longest, "CREATE TABLE t(a); INSERT INTO t VALUES(1);")
+        try expectConverged(longest, primary, replica)
+        let file = primary.path(String(repeating: "f", count: 255))
+        try FileDescriptor.open(file, [.writeOnly, .create]).write([1, 2, 3], at: 0)
+        #expect(try Files.read(file) == [1, 2, 3])
+        #expect(throws: Errno.nameTooLong) {
+            _ = try FileDescriptor.open(primary.path(String(repeating: "g", count: 300)), [.writeOnly, .create])
+        }
+        try Files.unlink(file)
+    }
+
+    @Test(arguments: ["blank and 'quote'.db", "ümläut-数据.db", "no-suffix", ".hidden.db", "-dash.db"])
+    func `A database may have an unusual name`(name: String) throws {
+        let (primary, replica) = try nodes()
+        let connection = try primary.open(name)
+        try connection.run("CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+        connection.close()
+        try waitForSamePosition(name, primary, replica)
+        let copy = try replica.open(name)
+        #expect(try copy.value("SELECT a FROM t") == "1")
+        copy.close()
+    }
+
+    @Test
+    func `A name that is not UTF-8 is refused or stays on this node, and harms nobody`() throws {
+        let (primary, replica) = try nodes()
+        let bytes = Array(primary.mount.utf8).map { CChar(bitPattern: $0) } + [47, -1, -2, 46, 100, 98, 0]
+        let descriptor = open(bytes, O_CREAT | O_RDWR, 0o644)
+        if descriptor >= 0 {
+            _ = write(descriptor, "SQLite format 3\0", 16)
+            close(descriptor)
+            unlink(bytes)
+        }
+        try primary.sqlite3("sane.db", "CREATE TABLE t(a);")
+        try expectConverged("sane.db", primary, replica)
+    }
+
+    @Test
+    func `statfs tells the space of the data directory`() throws {
+        let (primary, _) = try nodes()
+        let (mount, data) = (
+            try Files.fileSystem(primary.mount), try Files.fileSystem(primary.settings.dataFolder)
+        )
+        #expect(UInt(mount.f_frsize) * mount.f_blocks == UInt(data.f_frsize) * data.f_blocks)
+        #expect(mount.f_bavail > 0 && mount.f_namemax == 255)
+    }
+
+    @Test
+    func `Two processes share one write-ahead log`() throws {
+        let (primary, replica) = try nodes()
+        let writers = try (1...2).map { index in
+            try Program(
+                [
+                    try Binary.path("workload"), "write", primary.path("shared.db"), "wal", "\(index)", "mixed", "150",
+                ],
+                output: primary.settings.folder + "/writer\(index)"
+            )
+        }
+        for writer in writers {
+            #expect(try writer.waitForExit(within: .seconds(50)) == .code(0), "\(writer.output.suffix(300))")
+        }
+        #expect(try primary.sqlite3("shared.db", "SELECT count(*), max(n) FROM ledger;") == "300|300")
+        try expectConverged("shared.db", primary, replica)
+    }
+
+    @Test
+    func `Several processes share a database with a rollback journal`() throws {
+        let (primary, replica) = try nodes()
+        let writers = try (1...3).map { index in
+            try Program(
+                [
+                    try Binary.path("workload"), "write", primary.path("queue.db"), "delete", "\(index)", "plain", "40",
+                ],
+                output: primary.settings.folder + "/queue\(index)"
+            )
+        }
+        for writer in writers {
+            #expect(try writer.waitForExit(within: .seconds(50)) == .code(0), "\(writer.output.suffix(300))")
+        }
+        #expect(try primary.sqlite3("queue.db", "SELECT count(*), max(n) FROM ledger;") == "120|120")
+        try expectConverged("queue.db", primary, replica)
+    }
+
+    private func nodes() throws -> (DaemonProcess, DaemonProcess) {
+        let cluster = try Cluster.current()
+        return (cluster.primary, try cluster.replica)
+    }
+}

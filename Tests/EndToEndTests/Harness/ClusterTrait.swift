@@ -1,0 +1,53 @@
+import Testing
+
+/// Gives a suite one cluster for all its tests: started before the first, ended well after the last.
+struct ClusterTrait: SuiteTrait, TestTrait, TestScoping {
+    /// How many replicas there are.
+    let replicas: Int
+    /// The longest time for one test.
+    let limit: Duration
+
+    let isRecursive = true
+
+    func scopeProvider(for test: Test, testCase: Test.Case?) -> ClusterTrait? {
+        test.isSuite || testCase != nil ? self : nil
+    }
+
+    func provideScope(
+        for test: Test,
+        testCase: Test.Case?,
+        performing function: @Sendable () async throws -> Void
+    ) async throws {
+        if !test.isSuite {
+            return try await Cluster.current().guarded(limit) { try await function() }
+        }
+        let cluster = try Cluster(replicas: replicas)
+        defer { cluster.destroy() }
+        try await cluster.guarded(.seconds(60)) { try cluster.start() }
+        try await Cluster.$shared.withValue(cluster) { try await function() }
+        try cluster.stop()
+    }
+}
+
+extension Trait where Self == ClusterTrait {
+    /// One cluster for the suite.
+    ///
+    /// - Parameters:
+    ///   - replicas: How many replicas there are.
+    ///   - limit: The longest time for one test; then the daemons are killed.
+    static func cluster(replicas: Int = 1, limit: Duration = .seconds(60)) -> ClusterTrait {
+        ClusterTrait(replicas: replicas, limit: limit)
+    }
+}
+
+extension Trait where Self == IssueHandlingTrait {
+    /// Shows the daemons' logs with every failure.
+    static var logsOnFailure: IssueHandlingTrait {
+        .compactMapIssues { issue in
+            if let cluster = Cluster.shared {
+                print("---- \(issue)\n\(cluster.logs)\n----")
+            }
+            return issue
+        }
+    }
+}

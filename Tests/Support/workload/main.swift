@@ -1,0 +1,34 @@
+import Glibc
+
+// A program that uses SQLite as an application does, for the end-to-end tests, which may kill it at any moment.
+//
+//     workload write PATH JOURNAL_MODE SEED plain|mixed COUNT   commits; prints each acknowledged number
+//     workload read PATH STOP_FILE                              reads until STOP_FILE exists
+//     workload hold PATH STOP_FILE                              keeps a read transaction open until STOP_FILE exists
+
+let words = CommandLine.arguments
+do {
+    switch words.dropFirst().first {
+    case "write" where words.count == 7:
+        guard let seed = UInt64(words[4]), let count = Int(words[6]) else { exit(2) }
+        var writer = try Writer(path: words[2], journalMode: words[3], seed: seed, isMixed: words[5] == "mixed")
+        try writer.run(count)
+    case "read" where words.count == 4:
+        Reader(path: words[2], stopPath: words[3]).run()
+    case "hold" where words.count == 4:
+        let database = try Database(words[2])
+        try database.run("BEGIN")
+        let before = try database.number("SELECT max(n) FROM ledger")
+        say("holding \(before)")
+        while access(words[3], F_OK) != 0 { usleep(5000) }
+        let after = try database.number("SELECT count(*) FROM ledger")
+        try database.run("COMMIT")
+        say("held \(before) \(after) \(try database.number("SELECT max(n) FROM ledger"))")
+    default:
+        say("usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT | read PATH STOP | hold PATH STOP")
+        exit(2)
+    }
+} catch {
+    say("failed: \(error)")
+    exit(1)
+}
