@@ -10,7 +10,10 @@ struct ConfigurationTests {
         let outcome = try outcome { settings in settings.more = "fuse-dir: \"/x\"\n" }
         #expect(outcome.exit == .code(2))
         let line = outcome.settings.split(separator: "\n").count
-        #expect(outcome.errors.contains("line \(line)") && outcome.errors.contains("fuse-dir"), "\(outcome.errors)")
+        #expect(
+            outcome.errors.contains("line \(line)") && outcome.errors.contains("fuse-dir"),
+            "\(outcome.errors)"
+        )
     }
 
     @Test(arguments: ["", "/inside", "/.."])
@@ -112,7 +115,8 @@ struct ConfigurationTests {
             }
             try stray.start(until: .mounted)
             let ours = text(of: cluster.primary.settings.dataFolder + "/clusterid").dropLast()
-            let message = "cannot stream from primary with a different cluster id: \(id.dropLast()) <> \(ours)"
+            let message =
+                "cannot stream from primary with a different cluster id: \(id.dropLast()) <> \(ours)"
             try eventually(message) { stray.log.contains(message) }
             #expect(try stray.sqlite3("theirs.db", "SELECT a FROM t;") == "theirs")
             #expect(!Files.exists(stray.path("ours.db")))
