@@ -76,7 +76,8 @@ let package = Package(
         room(
             "Daemon",
             [
-                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease", "HTTPAPI",
+                "Config", "Logging", "Metrics", "HTTP", "FUSE", "Store", "Mount", "Replication", "Lease",
+                "HTTPAPI",
                 "POSIX", "JSON", "LTX", "SQLiteFormat",
             ]
         ),
@@ -111,6 +112,7 @@ let package = Package(
         ),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("StoreTests", ["Store", "LTX", "SQLiteFormat", "CSQLite", "POSIX", "Logging", "Metrics"]),
         tests("LeaseTests", ["Lease"]),
         tests(
             "DaemonTests",

@@ -73,7 +73,7 @@ public struct PageSet: Sendable {
     }
 
     /// Calls `body` for each page, in ascending order.
-    public func forEach<Failure: Error>(_ body: (PageNumber) throws(Failure) -> Void) throws(Failure) {
+    public func visitPages<Failure: Error>(_ body: (PageNumber) throws(Failure) -> Void) throws(Failure) {
         for word in words.keys.sorted() {
             var rest = words[word, default: 0]
             while rest != 0 {

@@ -26,7 +26,9 @@ extension Node {
         return store
     }
 
-    /// Mounts the store's databases at `fuse.dir`. They are set up before anybody else can see them.
+    /// Mounts the store's databases at `fuse.dir`.
+    ///
+    /// They are set up before anybody else can see them.
     func mount(_ store: Store, _ state: NodeState, _ parts: Parts) throws(StartError) {
         let fileSystem = try parts.run("set up the file system") {
             try MountedFileSystem(store, node: state, logger: logger)
@@ -64,7 +66,8 @@ extension Node {
     }
 
     /// Follows the primary.
-    func follow(_ store: Store, _ state: NodeState, _ readiness: Readiness, _ parts: Parts) throws(StartError) {
+    func follow(_ store: Store, _ state: NodeState, _ readiness: Readiness, _ parts: Parts) throws(StartError)
+    {
         var options = StreamClient.Options(
             primaryURL: lease.advertiseURL,
             primaryHostname: lease.hostname
@@ -106,7 +109,9 @@ final class MountNotifier: StoreObserver {
 
     func visibilityChanged(of database: Database) {
         if isStopped.withLock({ $0.pointee }) { return }
-        for suffix in [""] + DatabaseName.suffixes { session.invalidate(name: database.name.text + suffix, in: 1) }
+        for suffix in [""] + DatabaseName.suffixes {
+            session.invalidate(name: database.name.text + suffix, in: 1)
+        }
     }
 
     func stop() { isStopped.withLock { $0.pointee = true } }

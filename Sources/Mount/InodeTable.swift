@@ -9,7 +9,9 @@ enum InodeKind: Sendable {
     case folder
     /// One of the files of a database.
     case database(Database, DatabaseFileKind, BackingFile)
-    /// A file that stays on this node. The backing file is open while somebody has the inode open.
+    /// A file that stays on this node.
+    ///
+    /// The backing file is open while somebody has the inode open.
     case local(BackingFile?)
     /// A file whose content the daemon makes up.
     case special(SpecialFile)
@@ -53,7 +55,9 @@ final class Inode: Sendable {
     }
 }
 
-/// Inodes by number and by name. Thread-safe; a lock is held only for look-ups in tables.
+/// Inodes by number and by name.
+///
+/// Thread-safe; a lock is held only for look-ups in tables.
 final class InodeTable: Sendable {
     static let root: InodeNumber = 1
 
@@ -78,7 +82,9 @@ final class InodeTable: Sendable {
     /// The inode that has a name, if the kernel was told of it.
     func inode(at place: Inode.Place) -> Inode? { state.withLock { $0.names[place] } }
 
-    /// The inode for what a name stands for now: the one it has, if that is the same thing, else a new one. Counts a look-up.
+    /// The inode for what a name stands for now: the one it has, if that is the same thing, else a new one.
+    ///
+    /// Counts a look-up.
     func lookedUp(_ place: Inode.Place, _ kind: InodeKind) -> Inode {
         state.withLock { state in
             if let inode = state.names[place] {
@@ -102,7 +108,8 @@ final class InodeTable: Sendable {
     private static func isSame(_ left: InodeKind, _ right: InodeKind) -> Bool {
         switch (left, right) {
         case (.folder, .folder), (.local, .local): true
-        case (.database(_, let one, let file), .database(_, let other, let another)): one == other && file === another
+        case (.database(_, let one, let file), .database(_, let other, let another)):
+            one == other && file === another
         case (.special(let one), .special(let other)): one == other
         default: false
         }

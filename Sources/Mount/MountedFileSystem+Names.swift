@@ -49,7 +49,8 @@ extension MountedFileSystem {
     ///
     /// - Returns: false when its name or folder says that it stays on this node.
     func promote(_ inode: Inode) throws(Errno) -> Bool {
-        guard store.isPrimary, let place = inode.place, place.folder == InodeTable.root, !place.name.hasPrefix("etilqs_"),
+        guard store.isPrimary, let place = inode.place, place.folder == InodeTable.root,
+            !place.name.hasPrefix("etilqs_"),
             case .local = inode.kind
         else { return false }
         let name: DatabaseName
@@ -66,7 +67,12 @@ extension MountedFileSystem {
     }
 
     /// Hands a file and those that belong to it over to the database of a name.
-    private func adopt(_ name: DatabaseName, _ file: BackingFile, from path: String, _ inode: Inode) throws(Errno) {
+    private func adopt(
+        _ name: DatabaseName,
+        _ file: BackingFile,
+        from path: String,
+        _ inode: Inode
+    ) throws(Errno) {
         let database: Database
         do throws(StoreError) {
             database = try store.databaseOrNew(name)
@@ -140,10 +146,11 @@ extension MountedFileSystem {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
             try database.release(kind, to: try localPath(place))
-            inodes.inode(at: place)?.withState { state in
-                state.kind = .local(file)
-                state.opens += 1
-            }
+            inodes.inode(at: place)?
+                .withState { state in
+                    state.kind = .local(file)
+                    state.opens += 1
+                }
         }
     }
 
@@ -156,7 +163,9 @@ extension MountedFileSystem {
         }
     }
 
-    /// Makes a folder. It and all in it stay on this node.
+    /// Makes a folder.
+    ///
+    /// It and all in it stay on this node.
     public func makeDirectory(_ name: String, in parent: InodeNumber, mode: UInt32) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange()
@@ -215,7 +224,9 @@ extension MountedFileSystem {
         inodes.renamed(old, to: new)
     }
 
-    /// Makes the file of a name one that stays on this node, under the same name. Returns its backing file.
+    /// Makes the file of a name one that stays on this node, under the same name.
+    ///
+    /// Returns its backing file.
     private func detach(_ place: Inode.Place, _ kind: InodeKind) throws(Errno) -> BackingFile {
         let inode = inodes.inode(at: place)
         let path = try localPath(place)
@@ -227,10 +238,11 @@ extension MountedFileSystem {
             } else {
                 try database.release(kind, to: path)
             }
-            inode?.withState { state in
-                state.kind = .local(file)
-                state.opens += 1
-            }
+            inode?
+                .withState { state in
+                    state.kind = .local(file)
+                    state.opens += 1
+                }
             return file
         default:
             if case .local(let open?) = inode?.kind { return open }
@@ -247,13 +259,15 @@ extension MountedFileSystem {
         inode: Inode?
     ) throws(Errno) {
         guard place.folder == InodeTable.root else { return }
-        if let (database, suffix) = databaseOfSidecar(place.name, isOwn: false), case .file(let kind) = suffix {
+        if let (database, suffix) = databaseOfSidecar(place.name, isOwn: false), case .file(let kind) = suffix
+        {
             if database.file(kind) != nil { try database.unlink(kind, isOwn: false) }
             try database.adopt(kind, file, from: path)
             inode?.withState { $0.kind = .database(database, kind, file) }
             return
         }
-        let isDatabase = withUnsafeTemporaryAllocation(byteCount: DatabaseHeader.size, alignment: 8) { bytes in
+        let isDatabase = withUnsafeTemporaryAllocation(byteCount: DatabaseHeader.size, alignment: 8) {
+            bytes in
             let count = (try? file.descriptor.read(into: bytes, at: 0)) ?? 0
             return DatabaseHeader.isDatabase(prefix: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
         }
@@ -301,7 +315,9 @@ extension MountedFileSystem {
         return names.map { ListedName(name: $0, inode: 0, type: S_IFREG) }
     }
 
-    /// Puts a folder's names on disk. In the root folder they are those of all databases: each is put on disk with its commits.
+    /// Puts a folder's names on disk.
+    ///
+    /// In the root folder they are those of all databases: each is put on disk with its commits.
     public func synchronizeDirectory(_ number: InodeNumber) throws(Errno) {
         let inode = try inodes.inode(number)
         let path = try folderPath(inode.place)

@@ -16,12 +16,15 @@ public final class MountedFileSystem: FileSystem {
     /// Files and folders of these users and groups, as everything on the mount is the daemon's.
     private let owner = (user: getuid(), group: getgid())
 
-    /// Seconds for which the kernel may believe names and attributes. On the primary nothing changes behind its back; on a
-    /// replica databases come and go.
+    /// Seconds for which the kernel may believe names and attributes.
+    ///
+    /// On the primary nothing changes behind its back; on a replica databases come and go.
     private let timeout: Double
     private let absentTimeout: Double
 
-    /// Shows `store`. Makes `DATA/local` if missing.
+    /// Shows `store`.
+    ///
+    /// Makes `DATA/local` if missing.
     public init(_ store: Store, node: any NodeStatus, logger: Logger) throws(FileError) {
         self.store = store
         self.node = node
@@ -91,10 +94,13 @@ public final class MountedFileSystem: FileSystem {
     /// The database that a name with one of the known suffixes belongs to.
     func databaseOfSidecar(_ name: String, isOwn: Bool) -> (Database, Suffix)? {
         let suffixes: [(String, Suffix)] = [
-            ("-journal", .file(.journal)), ("-wal", .file(.wal)), ("-shm", .file(.shm)), ("-pos", .position), ("-lock", .lock),
+            ("-journal", .file(.journal)), ("-wal", .file(.wal)), ("-shm", .file(.shm)), ("-pos", .position),
+            ("-lock", .lock),
         ]
         for (text, suffix) in suffixes where name.hasSuffix(text) {
-            if let database = shownDatabase(String(name.dropLast(text.count)), isOwn: isOwn) { return (database, suffix) }
+            if let database = shownDatabase(String(name.dropLast(text.count)), isOwn: isOwn) {
+                return (database, suffix)
+            }
         }
         return nil
     }
@@ -109,7 +115,9 @@ public final class MountedFileSystem: FileSystem {
     public func lookup(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) -> LookupResult {
         let place = Inode.Place(folder: parent, name: name)
         let isOwn = isOwn(caller)
-        guard let kind = try resolve(place, isOwn: isOwn) else { return .absent(timeout: absentTimeout(of: name)) }
+        guard let kind = try resolve(place, isOwn: isOwn) else {
+            return .absent(timeout: absentTimeout(of: name))
+        }
         let inode = inodes.lookedUp(place, kind)
         return .found(try entry(inode, isHidden: isHidden(kind)))
     }
@@ -133,7 +141,9 @@ public final class MountedFileSystem: FileSystem {
     // MARK: - Attributes
 
     /// Attributes of an inode.
-    public func attributes(of inode: InodeNumber) throws(Errno) -> Attributes { try attributes(try inodes.inode(inode)) }
+    public func attributes(of inode: InodeNumber) throws(Errno) -> Attributes {
+        try attributes(try inodes.inode(inode))
+    }
 
     func attributes(_ inode: Inode) throws(Errno) -> Attributes {
         let (kind, place) = inode.withState { ($0.kind, $0.place) }
@@ -141,7 +151,9 @@ public final class MountedFileSystem: FileSystem {
         case .folder:
             let path = try folderPath(place)
             var status = try Files.status(path).raw
-            if inode.number == InodeTable.root { status.st_mode = S_IFDIR | (store.isPrimary ? 0o777 : 0o555) }
+            if inode.number == InodeTable.root {
+                status.st_mode = S_IFDIR | (store.isPrimary ? 0o777 : 0o555)
+            }
             return finished(status, inode, timeout)
         case .database(_, let kind, let file):
             var status = try file.descriptor.status().raw
@@ -160,7 +172,10 @@ public final class MountedFileSystem: FileSystem {
             status.st_size = off_t(content.bytes.count)
             status.st_nlink = 1
             (status.st_uid, status.st_gid) = owner
-            status.st_mtim = timespec(tv_sec: Int(content.modified / 1000), tv_nsec: Int(content.modified % 1000) * 1_000_000)
+            status.st_mtim = timespec(
+                tv_sec: Int(content.modified / 1000),
+                tv_nsec: Int(content.modified % 1000) * 1_000_000
+            )
             return finished(status, inode, 0)
         }
     }
@@ -171,7 +186,9 @@ public final class MountedFileSystem: FileSystem {
         return Attributes(status, timeout: timeout)
     }
 
-    /// Changes size, mode, owner or times. Mode, owner and times of a database's files do not change.
+    /// Changes size, mode, owner or times.
+    ///
+    /// Mode, owner and times of a database's files do not change.
     public func setAttributes(
         of number: InodeNumber,
         _ changes: AttributeChanges,
@@ -269,7 +286,9 @@ public final class MountedFileSystem: FileSystem {
         }
     }
 
-    /// Writes. A file in the root folder whose content starts as a database becomes one, before the write.
+    /// Writes.
+    ///
+    /// A file in the root folder whose content starts as a database becomes one, before the write.
     public func write(
         _ number: InodeNumber,
         _ bytes: UnsafeRawBufferPointer,
@@ -328,7 +347,9 @@ extension FileDescriptor {
     /// Sets mode, owner and times.
     fileprivate func apply(_ changes: AttributeChanges) throws(Errno) {
         if let mode = changes.mode { try setMode(mode) }
-        if changes.userID != nil || changes.groupID != nil { try setOwner(user: changes.userID, group: changes.groupID) }
+        if changes.userID != nil || changes.groupID != nil {
+            try setOwner(user: changes.userID, group: changes.groupID)
+        }
         if changes.accessed != nil || changes.modified != nil {
             try setTimes(accessed: changes.accessed, modified: changes.modified)
         }

@@ -3,7 +3,9 @@ import LTX
 import POSIX
 import Store
 
-/// What the mount must know about the node to make up its special files. Called on FUSE threads; must not wait.
+/// What the mount must know about the node to make up its special files.
+///
+/// Called on FUSE threads; must not wait.
 public protocol NodeStatus: AnyObject, Sendable {
     /// Host name of the primary, on a replica that is connected to it; nil otherwise.
     var connectedPrimary: String? { get }
@@ -60,6 +62,7 @@ enum SpecialFile: Equatable, Sendable {
     static func lagText(_ milliseconds: Int64) -> String {
         let bounded = min(max(milliseconds, -999_999_999), 2_147_483_647)
         let digits = String(bounded.magnitude)
-        return (bounded < 0 ? "-" : "+") + String(repeating: "0", count: max(0, 9 - digits.count)) + digits + "\n"
+        return (bounded < 0 ? "-" : "+") + String(repeating: "0", count: max(0, 9 - digits.count)) + digits
+            + "\n"
     }
 }

@@ -32,7 +32,9 @@ final class Applier: @unchecked Sendable {
         }
     }
 
-    /// Bytes in use in the local log. Before the first transaction, or on the apply thread.
+    /// Bytes in use in the local log.
+    ///
+    /// Before the first transaction, or on the apply thread.
     var walBytes: Int64 { log?.walBytes ?? 0 }
 
     func stop() {
@@ -56,7 +58,9 @@ final class Applier: @unchecked Sendable {
                 if database.isClosing { return .stop }
                 let isBehind = database.replica.walBytes > 0
                 if isBehind {
-                    if !database.monitor.wait(until: .now + .seconds(1)), database.replica.queue.isEmpty { return .checkpoint }
+                    if !database.monitor.wait(until: .now + .seconds(1)), database.replica.queue.isEmpty {
+                        return .checkpoint
+                    }
                 } else {
                     database.monitor.wait()
                 }
@@ -140,7 +144,11 @@ final class Applier: @unchecked Sendable {
         var versionBytes = database.versionBytes
         try decode(received) { page, data throws(StoreError) in
             guard draft.change(page, to: PageChecksum.compute(page, data), in: database.table) else { return }
-            if page == .first { versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]) }
+            if page == .first {
+                versionBytes = (
+                    data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
+                )
+            }
             let local = localPage(page, data)
             try mapped { () throws(ApplyError) in try log.append(page, local) }
             appended.append(page.rawValue)
@@ -148,7 +156,11 @@ final class Applier: @unchecked Sendable {
         draft.resize(to: header.commit, in: database.table)
         try verify(draft, received)
         if appended.isEmpty, header.commit != database.table.pageCount {
-            let reader = LogicalReader(files: database.files, frames: database.replica.overlay, pageSize: header.pageSize)
+            let reader = LogicalReader(
+                files: database.files,
+                frames: database.replica.overlay,
+                pageSize: header.pageSize
+            )
             let first = UnsafeMutableRawBufferPointer(rebasing: page1.bytes[..<header.pageSize.bytes])
             reader.read(.first, into: first)
             try mapped { () throws(ApplyError) in try log.append(.first, UnsafeRawBufferPointer(first)) }
@@ -183,7 +195,11 @@ final class Applier: @unchecked Sendable {
         let output = SequentialPages(file, pageSize: header.pageSize)
         try decode(received) { page, data throws(StoreError) in
             _ = draft.change(page, to: PageChecksum.compute(page, data), in: nothing)
-            if page == .first { versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]) }
+            if page == .first {
+                versionBytes = (
+                    data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
+                )
+            }
             let local = localPage(page, data)
             try mappedFile("write", temporary) { () throws(Errno) in try output.append(page, local) }
         }
@@ -200,7 +216,9 @@ final class Applier: @unchecked Sendable {
         }
         try mapped { () throws(ApplyError) in try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor) }
         try publish(received)
-        try mappedFile("rename", temporary) { () throws(Errno) in try Files.rename(temporary, database.path(.database)) }
+        try mappedFile("rename", temporary) { () throws(Errno) in
+            try Files.rename(temporary, database.path(.database))
+        }
         database.locked {
             database.files = DatabaseFiles(database: file, journal: nil, wal: log, shm: index)
             draft.apply(to: &database.table)
@@ -212,7 +230,9 @@ final class Applier: @unchecked Sendable {
         show(true)
     }
 
-    /// The primary dropped the database. Programs that have it open keep what they read, as with any removed file.
+    /// The primary dropped the database.
+    ///
+    /// Programs that have it open keep what they read, as with any removed file.
     private func drop(_ received: ReceivedTransaction) {
         log?.close()
         log = nil
@@ -239,7 +259,9 @@ final class Applier: @unchecked Sendable {
         database.context.visibilityChanged(of: database)
     }
 
-    /// Moves the position. Call with the lock held.
+    /// Moves the position.
+    ///
+    /// Call with the lock held.
     private func moved(to received: ReceivedTransaction) {
         database.position = Position(txid: received.header.maxTXID, postApply: received.postApply)
         database.timestamp = received.header.timestampMilliseconds
@@ -250,7 +272,8 @@ final class Applier: @unchecked Sendable {
         guard draft.databaseChecksum == received.postApply else {
             throw .rejected(
                 database: database.name.text,
-                reason: "checksum after transaction \(received.header.maxTXID) would be \(draft.databaseChecksum), "
+                reason:
+                    "checksum after transaction \(received.header.maxTXID) would be \(draft.databaseChecksum), "
                     + "the primary says \(received.postApply)"
             )
         }
@@ -266,7 +289,9 @@ final class Applier: @unchecked Sendable {
         return UnsafeRawBufferPointer(copy)
     }
 
-    /// Gives the transaction's file its final name. Once.
+    /// Gives the transaction's file its final name.
+    ///
+    /// Once.
     private func publish(_ received: ReceivedTransaction) throws(StoreError) {
         guard !received.isPublished, let name = received.header.fileName else { return }
         let path = database.log.path(of: name)
@@ -286,7 +311,9 @@ final class Applier: @unchecked Sendable {
             synced: false
         )
         if received.header.isSnapshot {
-            database.context.logger.info("snapshot received for \"\(database.name)\", removing other ltx files: \(name)")
+            database.context.logger.info(
+                "snapshot received for \"\(database.name)\", removing other ltx files: \(name)"
+            )
             try mappedFile("remove", database.log.directory) { () throws(Errno) in
                 try database.log.removeAll(except: name)
             }
@@ -305,7 +332,8 @@ final class Applier: @unchecked Sendable {
                 try content.withUnsafeBytes { try decoder.decode(allOf: $0, handler) }
                 return
             }
-            let path = received.isPublished
+            let path =
+                received.isPublished
                 ? received.header.fileName.map { database.log.path(of: $0) } ?? received.temporaryPath
                 : received.temporaryPath
             let file = try FileDescriptor.open(path, .readOnly)
@@ -338,7 +366,9 @@ final class Applier: @unchecked Sendable {
         guard let file = database.files.wal, let pageSize = database.table.pageSize else { return }
         let content: WALContent
         do throws(Errno) {
-            content = try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
+            content = try WALContent { buffer, offset throws(Errno) in
+                try file.descriptor.read(into: buffer, at: offset)
+            }
         } catch {
             throw .file(FileError("read", database.path(.wal), error))
         }
@@ -425,7 +455,7 @@ private final class SequentialPages {
             try flush()
             start = offset
         }
-        UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[used ..< used + data.count]).copyMemory(from: data)
+        UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[used..<used + data.count]).copyMemory(from: data)
         used += data.count
     }
 

@@ -32,7 +32,11 @@ public final class BackingFile: Sendable {
     }
 
     /// Opens or makes the file at `path`.
-    public static func open(_ path: String, _ flags: OpenFlags = [.readWrite, .create], mode: UInt32 = 0o644)
+    public static func open(
+        _ path: String,
+        _ flags: OpenFlags = [.readWrite, .create],
+        mode: UInt32 = 0o644
+    )
         throws(Errno) -> BackingFile
     {
         BackingFile(try FileDescriptor.open(path, flags, mode: mode))

@@ -87,7 +87,9 @@ struct SavedChecksums {
     /// The content of a file; nil when anything about it is odd.
     init?(_ bytes: [UInt8]) {
         func value<Value: FixedWidthInteger>(_ offset: Int, _ type: Value.Type) -> Value {
-            bytes.withUnsafeBytes { Value(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Value.self)) }
+            bytes.withUnsafeBytes {
+                Value(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Value.self))
+            }
         }
         guard bytes.count >= Self.headerSize + 8, value(0, UInt64.self) == Self.magic,
             let pageSize = PageSize(value(32, UInt32.self))
@@ -98,7 +100,7 @@ struct SavedChecksums {
             PageChecksum.compute(.first, UnsafeRawBufferPointer(rebasing: $0[..<(bytes.count - 8)])).rawValue
         }
         guard sum == value(bytes.count - 8, UInt64.self) else { return nil }
-        let checksums = (0 ..< count).map { value(Self.headerSize + 8 * $0, UInt64.self) }
+        let checksums = (0..<count).map { value(Self.headerSize + 8 * $0, UInt64.self) }
         table = PageChecksumTable(pageSize: pageSize, checksums: checksums)
         position = Position(
             txid: TXID(value(8, UInt64.self)),

@@ -1,13 +1,15 @@
 import POSIX
 
-/// Identity of a cluster: `LFSC` and 16 upper-case hexadecimal digits. Made by the first primary.
+/// Identity of a cluster: `LFSC` and 16 upper-case hexadecimal digits.
+///
+/// Made by the first primary.
 public struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     private let digits: String
 
     /// Reads the text form; nil when it is not one.
     public init?(_ text: some StringProtocol) {
         guard text.utf8.count == 20, text.hasPrefix("LFSC"),
-            text.utf8.dropFirst(4).allSatisfy({ (48 ... 57).contains($0) || (65 ... 70).contains($0) })
+            text.utf8.dropFirst(4).allSatisfy({ (48...57).contains($0) || (65...70).contains($0) })
         else { return nil }
         digits = String(text.dropFirst(4))
     }

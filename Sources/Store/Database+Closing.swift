@@ -30,7 +30,9 @@ extension Database {
             do throws(StoreError) {
                 try saveChecksums()
             } catch {
-                context.logger.warning("database \"\(name)\": the next start will read it as a whole: \(error)")
+                context.logger.warning(
+                    "database \"\(name)\": the next start will read it as a whole: \(error)"
+                )
             }
         }
     }

@@ -70,7 +70,12 @@ extension Database {
     }
 
     /// Sets the size of a file of the mount.
-    public func truncate(_ kind: DatabaseFileKind, _ file: BackingFile, to size: Int64, isOwn: Bool) throws(Errno) {
+    public func truncate(
+        _ kind: DatabaseFileKind,
+        _ file: BackingFile,
+        to size: Int64,
+        isOwn: Bool
+    ) throws(Errno) {
         if kind == .shm {
             // The daemon has the wal-index mapped: if it shrank, touching it would end the process.
             if !context.options.isPrimary, !isOwn, try size < file.size() { throw .accessDenied }
@@ -160,40 +165,51 @@ extension Database {
 
     // MARK: - The database file
 
-    /// Invariant 1: what is written here is not committed yet. The page joins `dirty` and is compared with the table when
-    /// the journal ends, or, when no journal is in force, at the next quiet moment. In WAL mode it is a checkpoint, which
-    /// changes where a page lies but not its committed content.
-    private func writeDatabase(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+    /// Invariant 1: what is written here is not committed yet.
+    ///
+    /// The page joins `dirty` and is compared with the table when the journal ends, or, when no journal is
+    /// in force, at the next quiet moment. In WAL mode it is a checkpoint, which changes where a page lies
+    /// but not its committed content.
+    private func writeDatabase(
+        _ file: BackingFile,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64
+    ) throws(Errno) {
         guard !bytes.isEmpty else { return }
         let pageSize = pageSize(ofWrite: bytes, at: offset)
         let first = UInt32(clamping: offset / Int64(pageSize.rawValue) + 1)
         let last = UInt32(clamping: (offset + Int64(bytes.count) - 1) / Int64(pageSize.rawValue) + 1)
-        preservePagesForSnapshots(first ... last)
+        preservePagesForSnapshots(first...last)
         // Until the queue is empty a recovery would need the pages as they are (docs/ARCHITECTURE.md, "Recovery").
         if context.options.isPrimary { try drainQueue() }
         try file.descriptor.write(bytes, at: offset)
         guard context.options.isPrimary else { return }
-        noteUnjournalled(first ... last)
+        noteUnjournalled(first...last)
     }
 
     private func truncateDatabase(_ file: BackingFile, to size: Int64) throws(Errno) {
         let pageSize = table.pageSize ?? Self.defaultPageSize
-        let old = UInt32(clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue))
+        let old = UInt32(
+            clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)
+        )
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
-        if old > new { preservePagesForSnapshots(new + 1 ... old) }
+        if old > new { preservePagesForSnapshots(new + 1...old) }
         try file.descriptor.truncate(to: size)
         // Pages that are cut off and come back as holes have other content than the table says. What lies beyond the
         // committed size is compared anyway when the database grows.
         let last = min(old, table.pageCount)
         guard context.options.isPrimary, last > new else { return }
-        noteUnjournalled(new + 1 ... last)
+        noteUnjournalled(new + 1...last)
     }
 
     /// Adds pages to those that must be compared, and asks for it when nothing else will end the transaction.
     private func noteUnjournalled(_ pages: ClosedRange<UInt32>) {
         dirty.insert(pages)
         if journal.isActive { return }
-        if wal.header != nil, pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount }) { return }
+        if wal.header != nil, pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount })
+        {
+            return
+        }
         requestReconcile()
     }
 
@@ -204,7 +220,9 @@ extension Database {
 
     /// Page size for the arithmetic of a write; the first write to a new database says it itself.
     private func pageSize(ofWrite bytes: UnsafeRawBufferPointer, at offset: Int64) -> PageSize {
-        if offset == 0, bytes.count >= DatabaseHeader.size, let header = try? DatabaseHeader(bytes) { return header.pageSize }
+        if offset == 0, bytes.count >= DatabaseHeader.size, let header = try? DatabaseHeader(bytes) {
+            return header.pageSize
+        }
         if let size = table.pageSize { return size }
         return currentPageSize() ?? Self.defaultPageSize
     }

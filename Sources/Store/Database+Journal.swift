@@ -39,7 +39,9 @@ extension Database {
         let size = try file.size()
         guard let header = databaseHeader() else {
             if size == 0 { return try emitEmptied(operation) }
-            context.logger.warning("database \"\(name)\": the file has no sound header; its content is not replicated")
+            context.logger.warning(
+                "database \"\(name)\": the file has no sound header; its content is not replicated"
+            )
             return try operation()
         }
         var candidates = dirty
@@ -65,7 +67,13 @@ extension Database {
     private func emitEmptied(_ operation: () throws(Errno) -> Void) throws(Errno) {
         if table.pageCount > 0, let pageSize = table.pageSize {
             do throws(StoreError) {
-                try emitDifference(in: PageSet(), pageSize: pageSize, pageCount: 0, read: { _, _ in }, completing: operation)
+                try emitDifference(
+                    in: PageSet(),
+                    pageSize: pageSize,
+                    pageCount: 0,
+                    read: { _, _ in },
+                    completing: operation
+                )
             } catch {
                 throw error.errno
             }
@@ -89,11 +97,17 @@ extension Database {
     }
 
     /// Reads a page of the database file; what lies beyond its end reads as zeros.
-    func readDatabaseFile(_ page: PageNumber, _ pageSize: PageSize, into buffer: UnsafeMutableRawBufferPointer) {
+    func readDatabaseFile(
+        _ page: PageNumber,
+        _ pageSize: PageSize,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) {
         let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<pageSize.bytes])
-        let count = files.database?.lenientRead(target, Int64(page.rawValue - 1) * Int64(pageSize.rawValue)) ?? 0
+        let count =
+            files.database?.lenientRead(target, Int64(page.rawValue - 1) * Int64(pageSize.rawValue)) ?? 0
         if count < target.count {
-            UnsafeMutableRawBufferPointer(rebasing: target[count...]).initializeMemory(as: UInt8.self, repeating: 0)
+            UnsafeMutableRawBufferPointer(rebasing: target[count...])
+                .initializeMemory(as: UInt8.self, repeating: 0)
         }
     }
 }

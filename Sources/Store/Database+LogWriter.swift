@@ -7,12 +7,16 @@ import SQLiteFormat
 // The log writer: one thread for each database that commits in WAL mode. It takes everything that is queued, merges it into
 // one LTX file, and publishes it (design: group commit). Under light load a file is one transaction, under heavy load hundreds.
 extension Database {
-    /// Most page data in one file of merged transactions, in bytes. A single transaction may be larger.
+    /// Most page data in one file of merged transactions, in bytes.
+    ///
+    /// A single transaction may be larger.
     private static let batchBound = 16 << 20
     /// Pause after a failure to store.
     private static let retryDelay = Duration.milliseconds(200)
 
-    /// Wakes the log writer, or starts it. Call with `monitor` held.
+    /// Wakes the log writer, or starts it.
+    ///
+    /// Call with `monitor` held.
     func wakeLogWriter() {
         if logWriter == nil {
             logWriter = Thread("ltx-\(name)") { [weak self] in
@@ -22,7 +26,9 @@ extension Database {
         monitor.wakeAll()
     }
 
-    /// Waits for commits and stores them. Returns false when the database closes.
+    /// Waits for commits and stores them.
+    ///
+    /// Returns false when the database closes.
     private func storeNextBatch() -> Bool {
         let batch = locked { () -> Batch? in
             while queue.isEmpty {
@@ -38,7 +44,9 @@ extension Database {
                 for commit in queue.prefix(batch.commits) { queuedPages -= commit.pages.count }
                 queue.removeFirst(batch.commits)
                 storing = 0
-                if logFailure != nil { context.logger.info("database \"\(name)\": transactions can be stored again") }
+                if logFailure != nil {
+                    context.logger.info("database \"\(name)\": transactions can be stored again")
+                }
                 logFailure = nil
             }
             monitor.wakeAll()
@@ -79,7 +87,10 @@ extension Database {
         var pageCount = 0
         for commit in queue {
             // Frames of one log only, and bounded.
-            if commit.pageSize != first.pageSize || commit.salt1 != first.salt1 || commit.salt2 != first.salt2 { break }
+            if commit.pageSize != first.pageSize || commit.salt1 != first.salt1 || commit.salt2 != first.salt2
+            {
+                break
+            }
             // A snapshot's reader continues from the snapshot's position: a file must begin there.
             if count > 0, snapshots.contains(where: { $0.position.txid == commit.before.txid }) { break }
             if count > 0, (pageCount + commit.pages.count) * first.pageSize.bytes > Self.batchBound { break }
@@ -90,7 +101,7 @@ extension Database {
         var pages = first.pages
         if count > 1 {
             pages.reserveCapacity(pageCount)
-            for commit in queue[1 ..< count] { pages += commit.pages }
+            for commit in queue[1..<count] { pages += commit.pages }
             pages.keepNewestVersions()
             while let page = pages.last, page.number.rawValue > last.pageCount { pages.removeLast() }
         }
@@ -120,7 +131,9 @@ extension Database {
         )
     }
 
-    /// Reads the pages from the log (invariant 3 keeps the frames) and writes the file. Memory does not grow with the batch.
+    /// Reads the pages from the log (invariant 3 keeps the frames) and writes the file.
+    ///
+    /// Memory does not grow with the batch.
     private func store(_ batch: Batch) throws(StoreError) {
         let pageSize = batch.header.pageSize
         let buffer = Buffer(count: pageSize.bytes)

@@ -9,7 +9,7 @@ import SQLiteFormat
 extension Database {
     /// Takes over a file that became one of this database: it moves into the database's folder and keeps its inode.
     ///
-    /// - Parameter localPath: where the file is now.
+    /// `localPath` is where the file is now.
     public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
         try changing { () throws(Errno) in
             try drainQueue()
@@ -20,7 +20,8 @@ extension Database {
                 try adoptDatabase(file)
             case .journal:
                 journal = withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
-                    file.lenientRead(bytes, 0) == 8 ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
+                    file.lenientRead(bytes, 0) == 8
+                        ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
                 }
             case .wal:
                 try adoptLog(file)
@@ -34,17 +35,26 @@ extension Database {
     private func adoptDatabase(_ file: BackingFile) throws(Errno) {
         isShown = true
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
-        let pages = UInt32(clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue))
+        let pages = UInt32(
+            clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)
+        )
         let all = max(min(pages, 1), table.pageCount)
         if all > 0 {
-            dirty.insert(1 ... all)
+            dirty.insert(1...all)
             requestReconcile()
         }
     }
 
     private func adoptLog(_ file: BackingFile) throws(Errno) {
-        let content = try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
-        wal.resume(content, capturedThrough: UInt32(content.frames.count), fileSize: try file.size(), read: file.lenientRead)
+        let content = try WALContent { buffer, offset throws(Errno) in
+            try file.descriptor.read(into: buffer, at: offset)
+        }
+        wal.resume(
+            content,
+            capturedThrough: UInt32(content.frames.count),
+            fileSize: try file.size(),
+            read: file.lenientRead
+        )
         walPages.removeAll()
         for page in content.frames {
             walPages.insert(PageNumber(page))
@@ -85,7 +95,9 @@ extension Database {
         }
     }
 
-    /// Drops the database: one transaction with no pages. TXIDs go on when it is created again.
+    /// Drops the database: one transaction with no pages.
+    ///
+    /// TXIDs go on when it is created again.
     ///
     /// Its file is removed, or moves to `localPath`. Its other files stay, as they do on any file system; see `release`.
     public func drop(movingTo localPath: String? = nil) throws(Errno) {
@@ -95,7 +107,11 @@ extension Database {
             try drainQueue()
             // Snapshots go on reading from the open file; nothing is overwritten.
             let remove = { () throws(Errno) in
-                if let localPath { try Files.rename(self.path(.database), localPath) } else { try Files.unlink(self.path(.database)) }
+                if let localPath {
+                    try Files.rename(self.path(.database), localPath)
+                } else {
+                    try Files.unlink(self.path(.database))
+                }
             }
             if let pageSize = table.pageSize, table.pageCount > 0 {
                 wal.end()

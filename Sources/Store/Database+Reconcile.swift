@@ -7,7 +7,9 @@ import SQLiteFormat
 // Reconciling: pages are compared with the table, and those that differ become one transaction. The journal's end uses it
 // with the pages that were written; everything else that breaks the chain of captures uses it with the pages in doubt.
 extension Database {
-    /// Asks the reconciler to look at this database. Call with `monitor` held.
+    /// Asks the reconciler to look at this database.
+    ///
+    /// Call with `monitor` held.
     func requestReconcile() {
         needsReconcile = true
         context.reconcileRequests.ring()
@@ -27,17 +29,18 @@ extension Database {
         counters.reconciled.increment()
     }
 
-    /// Compares pages with the table and makes one transaction of those that differ. Call with `monitor` held and the queue
-    /// empty.
+    /// Compares pages with the table and makes one transaction of those that differ.
+    ///
+    /// Call with `monitor` held and the queue empty.
     ///
     /// Invariants 1 and 5. Table and position change only after the file has its final name. Nothing differs: no transaction.
     ///
     /// - Parameters:
-    ///   - candidates: pages to compare. Pages that the table does not know are always compared.
-    ///   - pageSize: size of the pages now. When it changed, every page is part of the transaction.
-    ///   - pageCount: size of the database now.
-    ///   - read: fills a buffer with a page.
-    ///   - completing: carried out when the transaction is stored, before it is published. If it throws, nothing happened.
+    /// - candidates: pages to compare. Pages that the table does not know are always compared.
+    /// - pageSize: size of the pages now. When it changed, every page is part of the transaction.
+    /// - pageCount: size of the database now.
+    /// - read: fills a buffer with a page.
+    /// - completing: carried out when the transaction is stored, before it is published. If it throws, nothing happened.
     func emitDifference(
         in candidates: PageSet,
         pageSize: PageSize,
@@ -49,7 +52,9 @@ extension Database {
         var draft = TableDraft(table, pageSize: pageSize, isRebuilt: isRebuilt)
         let buffer = Buffer(count: pageSize.bytes)
         var writer: LTXFileWriter?
-        guard let txid = position.txid.next else { throw .fault(database: name.text, reason: "no more transaction IDs") }
+        guard let txid = position.txid.next else {
+            throw .fault(database: name.text, reason: "no more transaction IDs")
+        }
         let header = nextHeader(txid: txid, pageSize: pageSize, pageCount: pageCount)
 
         func compare(_ page: PageNumber) throws(StoreError) {
@@ -61,7 +66,7 @@ extension Database {
             try writer?.append(page, UnsafeRawBufferPointer(buffer.bytes))
         }
         let known = isRebuilt ? 0 : min(table.pageCount, pageCount)
-        try candidates.forEach { page throws(StoreError) in
+        try candidates.visitPages { page throws(StoreError) in
             if page.rawValue <= known { try compare(page) }
         }
         var page = known
@@ -83,7 +88,9 @@ extension Database {
         } catch {
             // The transaction stands in SQLite's files; only its record is missing. It is made again from the pages.
             requestReconcile()
-            context.logger.error("database \"\(name)\": cannot publish transaction \(txid), will try again: \(error)")
+            context.logger.error(
+                "database \"\(name)\": cannot publish transaction \(txid), will try again: \(error)"
+            )
             return
         }
         draft.apply(to: &table)
@@ -129,7 +136,9 @@ extension Database {
         case clean
         /// A program is in the middle of a transaction; come again.
         case busy
-        /// A journal is in force and nobody holds a lock: its program died. SQLite must roll it back.
+        /// A journal is in force and nobody holds a lock: its program died.
+        ///
+        /// SQLite must roll it back.
         case hotJournal
         /// The difference could not be stored; come again later.
         case failed(StoreError)
@@ -141,7 +150,7 @@ extension Database {
     /// lock, which SQLite takes before it writes to the file. Both are asked for, not taken, while `monitor` keeps every write
     /// out: so no program ever finds the database locked because of us.
     ///
-    /// - Parameter database: the database file, opened through the own mount.
+    /// The database file, opened through the own mount, is what is asked. What the visit came to is returned.
     func reconcile(asking database: borrowing FileDescriptor) -> ReconcileOutcome {
         defer { announceIfPublished() }
         return locked {
@@ -152,7 +161,8 @@ extension Database {
                 return .clean
             }
             let isLocked =
-                (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount)) == false
+                (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount))
+                == false
             if journal.isActive {
                 return isLocked || isReserved(database) ? .busy : .hotJournal
             }
@@ -190,14 +200,16 @@ extension Database {
         let pageCount = logicalPageCount()
         if isTableUnknown { return try rebuildTable(pageSize: pageSize, pageCount: pageCount) }
         var candidates = suspect
-        dirty.forEach { if !walPages.contains($0) { candidates.insert($0) } }
+        dirty.visitPages { if !walPages.contains($0) { candidates.insert($0) } }
         try emitLogical(candidates, pageSize: pageSize, pageCount: pageCount)
         dirty.removeAll()
     }
 
     /// Size of the database in pages by the newest committed page 1, or the file.
     private func logicalPageCount() -> UInt32 {
-        guard let file = files.wal, let content = try? readLog(file), content.pageCount > 0 else { return table.pageCount }
+        guard let file = files.wal, let content = try? readLog(file), content.pageCount > 0 else {
+            return table.pageCount
+        }
         return content.pageCount
     }
 
@@ -234,7 +246,9 @@ extension Database {
         return true
     }
 
-    /// Learns all checksums from the pages. When they do not add up to the position, everything is one transaction.
+    /// Learns all checksums from the pages.
+    ///
+    /// When they do not add up to the position, everything is one transaction.
     func rebuildTable(pageSize: PageSize, pageCount: UInt32) throws(StoreError) {
         let reader = LogicalReader(files: files, frames: wal.frames, pageSize: pageSize)
         let learned = reader.table(pageCount: pageCount)
@@ -257,7 +271,9 @@ extension Database {
         suspect.removeAll()
     }
 
-    /// Tells observers about transactions that were published under the lock. Call without it.
+    /// Tells observers about transactions that were published under the lock.
+    ///
+    /// Call without it.
     func announceIfPublished() {
         let isNews = locked {
             defer { published = false }

@@ -16,7 +16,9 @@ import SQLiteFormat
 //   replica   The local log may hold transactions whose files were not synced, or lack some that were: the content's
 //             checksum is looked up among the files. Unknown content is fetched again.
 extension Database {
-    /// Opens the files and finds the position. Content is never thrown away.
+    /// Opens the files and finds the position.
+    ///
+    /// Content is never thrown away.
     func open() throws(StoreError) {
         defer { log.removeTemporaries() }
         let saved = takeSavedChecksums()
@@ -86,9 +88,12 @@ extension Database {
         try followLog(content, capturedThrough: isSameLog ? saved.capturedFrames : 0)
     }
 
-    /// Saves the checksums for the next start. Call when nobody can write any more.
+    /// Saves the checksums for the next start.
+    ///
+    /// Call when nobody can write any more.
     func saveChecksums() throws(StoreError) {
-        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil, queue.isEmpty,
+        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil,
+            queue.isEmpty,
             files.database != nil, !journal.isActive, !replica.needsResync
         else { return }
         let saved = SavedChecksums(
@@ -114,8 +119,10 @@ extension Database {
         var position: Position
     }
 
-    /// Position of the newest file that is whole. Files behind it that are not are set aside: power failed before they were
-    /// on disk, and their transactions are captured again or fetched again.
+    /// Position of the newest file that is whole.
+    ///
+    /// Files behind it that are not are set aside: power failed before they were on disk, and their
+    /// transactions are captured again or fetched again.
     private func newestSoundPosition() -> Record? {
         while let file = log.newest {
             if let record = readRecord(file.name) { return record }
@@ -158,7 +165,9 @@ extension Database {
     private func readLog() throws(StoreError) -> WALContent {
         guard let file = files.wal else { return .empty }
         do throws(Errno) {
-            return try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
+            return try WALContent { buffer, offset throws(Errno) in
+                try file.descriptor.read(into: buffer, at: offset)
+            }
         } catch {
             throw .file(FileError("read", path(.wal), error))
         }
@@ -174,19 +183,27 @@ extension Database {
             journal = JournalState(isActive: true)
             isTableUnknown = true
             requestReconcile()
-            context.logger.info("database \"\(name)\": a transaction was interrupted; SQLite will roll it back")
+            context.logger.info(
+                "database \"\(name)\": a transaction was interrupted; SQLite will roll it back"
+            )
             return
         }
         let content = try readLog()
-        guard let file = files.database, let size = try? file.size(), let pageSize = content.header?.pageSize ?? currentPageSize()
+        guard let file = files.database, let size = try? file.size(),
+            let pageSize = content.header?.pageSize ?? currentPageSize()
         else {
-            context.logger.error("database \"\(name)\": \(path(.database)) has no sound header; it is kept and not replicated")
+            context.logger.error(
+                "database \"\(name)\": \(path(.database)) has no sound header; it is kept and not replicated"
+            )
             return
         }
         noteVersionBytes(content)
-        let filePages = databaseHeader()?.committedPageCount(fileSize: size) ?? UInt32(clamping: size / Int64(pageSize.rawValue))
+        let filePages =
+            databaseHeader()?.committedPageCount(fileSize: size)
+            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
         let pageCount = content.pageCount > 0 ? content.pageCount : filePages
-        let final = LogicalReader(files: files, frames: content.frames, pageSize: pageSize).table(pageCount: pageCount)
+        let final = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+            .table(pageCount: pageCount)
         if let record, final.databaseChecksum == record.position.postApply {
             table = final
             return try followLog(content, capturedThrough: UInt32(content.frames.count))
@@ -219,12 +236,18 @@ extension Database {
         published = false
     }
 
-    /// Invariant 5: a rollback-journal transaction whose journal is gone, but whose file did not get its final name before the
-    /// daemon died. The file is whole, and leads from the position to the content: it gets its name now.
-    private func publishUnfinished(after position: Position, content: PageChecksumTable) throws(StoreError) -> Bool {
+    /// Invariant 5: a rollback-journal transaction whose journal is gone, but whose file did not get its
+    /// final name before the daemon died.
+    ///
+    /// The file is whole, and leads from the position to the content: it gets its name now.
+    private func publishUnfinished(
+        after position: Position,
+        content: PageChecksumTable
+    ) throws(StoreError) -> Bool {
         guard let txid = position.txid.next, let name = LTXFileName(minTXID: txid, maxTXID: txid),
             let record = readRecord(name, at: log.temporaryPath(of: name)),
-            record.header.preApply == position.postApply, record.position.postApply == content.databaseChecksum
+            record.header.preApply == position.postApply,
+            record.position.postApply == content.databaseChecksum
         else { return false }
         let path = log.path(of: name)
         do throws(Errno) {
@@ -271,16 +294,23 @@ extension Database {
     ) -> PageChecksumTable {
         guard let pageSize = final.pageSize else { return final }
         var table = final
-        let reader = LogicalReader(files: files, frames: Array(content.frames.prefix(Int(captured))), pageSize: pageSize)
+        let reader = LogicalReader(
+            files: files,
+            frames: Array(content.frames.prefix(Int(captured))),
+            pageSize: pageSize
+        )
         let pageCount = captured > 0 ? commitSize(ofFrame: captured, pageSize) ?? filePages : filePages
         let buffer = Buffer(count: pageSize.bytes)
         let before = table.pageCount
         table.resize(to: pageCount)
         var pages = Set(content.frames.suffix(from: Int(captured)))
-        if pageCount > before { pages.formUnion(before + 1 ... pageCount) }
+        if pageCount > before { pages.formUnion(before + 1...pageCount) }
         for number in pages where number <= pageCount && PageNumber(number) != pageSize.lockPage {
             reader.read(PageNumber(number), into: buffer.bytes)
-            table.set(PageNumber(number), PageChecksum.compute(PageNumber(number), UnsafeRawBufferPointer(buffer.bytes)))
+            table.set(
+                PageNumber(number),
+                PageChecksum.compute(PageNumber(number), UnsafeRawBufferPointer(buffer.bytes))
+            )
         }
         return table
     }
@@ -288,7 +318,8 @@ extension Database {
     private func commitSize(ofFrame frame: UInt32, _ pageSize: PageSize) -> UInt32? {
         withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
             guard
-                files.wal?.lenientRead(bytes, WALFrames.offset(ofFrame: frame, pageSize: pageSize)) == bytes.count,
+                files.wal?.lenientRead(bytes, WALFrames.offset(ofFrame: frame, pageSize: pageSize))
+                    == bytes.count,
                 let header = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
             else { return nil }
             return header.commitSize
@@ -301,7 +332,9 @@ extension Database {
         wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
         for page in wal.frames { walPages.insert(PageNumber(page)) }
         do throws(Errno) {
-            while let commit = wal.nextCommit(after: nil, read: file.lenientRead) { try capture(commit, file) }
+            while let commit = wal.nextCommit(after: nil, read: file.lenientRead) {
+                try capture(commit, file)
+            }
         } catch {
             throw .file(FileError("capture the log of", name.text, error))
         }
@@ -317,13 +350,18 @@ extension Database {
     private func recoverReplica() throws(StoreError) {
         if hasHotJournal { try setJournalAside() }
         let content = try readLog()
-        guard let file = files.database, let size = try? file.size(), let pageSize = content.header?.pageSize ?? currentPageSize()
+        guard let file = files.database, let size = try? file.size(),
+            let pageSize = content.header?.pageSize ?? currentPageSize()
         else {
-            context.logger.warning("database \"\(name)\": \(path(.database)) has no sound header; fetching it from the primary")
+            context.logger.warning(
+                "database \"\(name)\": \(path(.database)) has no sound header; fetching it from the primary"
+            )
             files = DatabaseFiles()
             return
         }
-        let filePages = databaseHeader()?.committedPageCount(fileSize: size) ?? UInt32(clamping: size / Int64(pageSize.rawValue))
+        let filePages =
+            databaseHeader()?.committedPageCount(fileSize: size)
+            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
         let pageCount = content.pageCount > 0 ? content.pageCount : filePages
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
         table = reader.table(pageCount: pageCount)
@@ -336,8 +374,9 @@ extension Database {
         try prepareReplica(content)
     }
 
-    /// Looks the content's checksum up among the transaction files. The bytes 18 and 19 that the primary has are unknown: each
-    /// possible pair is tried.
+    /// Looks the content's checksum up among the transaction files.
+    ///
+    /// The bytes 18 and 19 that the primary has are unknown: each possible pair is tried.
     private func findPosition(_ reader: LogicalReader, _ pageSize: PageSize) -> Bool {
         let buffer = Buffer(count: pageSize.bytes)
         reader.read(.first, into: buffer.bytes)
@@ -367,7 +406,9 @@ extension Database {
         else { return nil }
         let buffer = Buffer(count: LTXTrailer.byteCount)
         let offset = Int64(file.byteCount - LTXTrailer.byteCount)
-        guard (try? descriptor.read(into: buffer.bytes, at: offset)) == LTXTrailer.byteCount else { return nil }
+        guard (try? descriptor.read(into: buffer.bytes, at: offset)) == LTXTrailer.byteCount else {
+            return nil
+        }
         return try? LTXTrailer(decoding: UnsafeRawBufferPointer(buffer.bytes)).postApply
     }
 
@@ -398,8 +439,10 @@ extension Database {
         replica.overlay = content.frames
     }
 
-    /// A node that was the primary left a transaction unfinished; its pages are in the file. They are compared with the
-    /// primary's like all others; the journal is kept for whoever wants to look at it.
+    /// A node that was the primary left a transaction unfinished; its pages are in the file.
+    ///
+    /// They are compared with the primary's like all others; the journal is kept for whoever wants to look
+    /// at it.
     private func setJournalAside() throws(StoreError) {
         let aside = path(.journal) + ".set-aside"
         do throws(Errno) {

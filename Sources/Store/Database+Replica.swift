@@ -5,9 +5,13 @@ import Logging
 import POSIX
 import SQLiteFormat
 
-/// What only a replica's database has. Guarded by the database's `monitor`.
+/// What only a replica's database has.
+///
+/// Guarded by the database's `monitor`.
 struct ReplicaState {
-    /// Page of each committed frame of the local log; frame 1 at index 0. Empty after it restarted.
+    /// Page of each committed frame of the local log; frame 1 at index 0.
+    ///
+    /// Empty after it restarted.
     var overlay: [UInt32] = []
     /// Bytes in use in the local log.
     var walBytes: Int64 = 0
@@ -43,7 +47,9 @@ extension Database {
             replica.queue.removeAll { !$0.isBeingApplied }
             replica.queuedBytes = 0
             replica.expected = position
-            context.logger.warning("database \"\(name)\": \(reason); fetching it again from the primary, keeping what is equal")
+            context.logger.warning(
+                "database \"\(name)\": \(reason); fetching it again from the primary, keeping what is equal"
+            )
         }
     }
 
@@ -57,7 +63,8 @@ extension Database {
     public func beginReceiving() -> IncomingTransaction { IncomingTransaction(self) }
 
     /// Own writes to the log, by the apply thread through the mount.
-    func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+    func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno)
+    {
         if offset < Int64(WALHeader.size) {
             // The log restarts: every frame is in the database file.
             preserveLogForSnapshots()
@@ -97,10 +104,14 @@ extension Database {
         }
     }
 
-    /// Queues a verified transaction. Waits while the queue is over its bound.
+    /// Queues a verified transaction.
+    ///
+    /// Waits while the queue is over its bound.
     func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
         try locked { () throws(StoreError) in
-            while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing { monitor.wait() }
+            while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing {
+                monitor.wait()
+            }
             if isClosing || replica.isRefusing { throw .closing }
             replica.queue.append(received)
             replica.queuedBytes += received.byteCount
@@ -113,8 +124,9 @@ extension Database {
 
     // MARK: - Beginning and end
 
-    /// Takes the locks and opens the files of a database that has content. Call before the mount is attached, on a thread
-    /// that counts as own.
+    /// Takes the locks and opens the files of a database that has content.
+    ///
+    /// Call before the mount is attached, on a thread that counts as own.
     func startReplica() throws(StoreError) {
         guard locked({ table.pageSize != nil && files.database != nil }) else { return }
         let applier = Applier(self)
@@ -158,7 +170,9 @@ final class ReceivedTransaction: @unchecked Sendable {
     }
 }
 
-/// A transaction on its way in: bytes are verified as they come and stored under a temporary name. One thread.
+/// A transaction on its way in: bytes are verified as they come and stored under a temporary name.
+///
+/// One thread.
 public final class IncomingTransaction {
     /// Transactions up to this size are kept in memory until they are applied.
     private static let contentBound = 1 << 20

@@ -11,14 +11,18 @@ extension Database {
     /// Waits while a rollback-journal transaction has written to the database file and not ended, at most until `deadline`.
     ///
     /// - Throws: when the database has no content that can be read, or the deadline passed.
-    public func snapshot(deadline: MonotonicTime = .now + .seconds(60)) throws(StoreError) -> DatabaseSnapshot {
+    public func snapshot(deadline: MonotonicTime = .now + .seconds(60)) throws(StoreError) -> DatabaseSnapshot
+    {
         try locked { () throws(StoreError) in
-            while context.options.isPrimary, journal.isActive && !dirty.isEmpty || isTableUnknown || hasUncomparedPages {
+            while context.options.isPrimary,
+                journal.isActive && !dirty.isEmpty || isTableUnknown || hasUncomparedPages
+            {
                 if isClosing { throw .closing }
                 guard MonotonicTime.now < deadline else {
                     throw .fault(
                         database: name.text,
-                        reason: "no consistent read: a program is in the middle of a transaction; try again when it ended"
+                        reason:
+                            "no consistent read: a program is in the middle of a transaction; try again when it ended"
                     )
                 }
                 _ = monitor.wait(until: .now + .milliseconds(20))
@@ -43,12 +47,16 @@ extension Database {
     /// Pages of the database file were written without a journal and belong to no transaction yet.
     private var hasUncomparedPages: Bool { needsReconcile && !dirty.isEmpty && wal.committedFrames == 0 }
 
-    /// Keeps pages of the database file that are about to be overwritten. Call with `monitor` held, before the write.
+    /// Keeps pages of the database file that are about to be overwritten.
+    ///
+    /// Call with `monitor` held, before the write.
     func preservePagesForSnapshots(_ pages: ClosedRange<UInt32>) {
         for snapshot in snapshots { snapshot.preserve(pages) }
     }
 
-    /// Keeps pages of the log before it is restarted, cut or overwritten. Call with `monitor` held, before that.
+    /// Keeps pages of the log before it is restarted, cut or overwritten.
+    ///
+    /// Call with `monitor` held, before that.
     func preserveLogForSnapshots() {
         for snapshot in snapshots { snapshot.preserveLog() }
     }
@@ -58,7 +66,9 @@ extension Database {
     }
 }
 
-/// A consistent read of a database at one position. It holds no lock while it is not reading, and delays no writer.
+/// A consistent read of a database at one position.
+///
+/// It holds no lock while it is not reading, and delays no writer.
 ///
 /// Pages are read in ascending order, once, by one thread. End with `end()`.
 ///
@@ -113,21 +123,27 @@ public final class DatabaseSnapshot: @unchecked Sendable {
     ///
     /// - Returns: number of pages; 0 after the last one.
     /// - Throws: when a page is not what it was at the position, or could not be kept.
-    public func read(from first: PageNumber, into buffer: UnsafeMutableRawBufferPointer) throws(StoreError) -> Int {
+    public func read(
+        from first: PageNumber,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(StoreError) -> Int {
         guard first.rawValue >= 1, first.rawValue <= pageCount else { return 0 }
         let room = min(buffer.count / pageSize.bytes, Self.pagesPerHold)
         let count = min(room, Int(pageCount - first.rawValue) + 1)
         try database.locked { () throws(StoreError) in
-            if let failure { throw .file(FileError("keep pages for a snapshot of", database.name.text, failure)) }
-            for index in 0 ..< count { load(first.rawValue + UInt32(index), slot(buffer, index)) }
+            if let failure {
+                throw .file(FileError("keep pages for a snapshot of", database.name.text, failure))
+            }
+            for index in 0..<count { load(first.rawValue + UInt32(index), slot(buffer, index)) }
             cursor = first.rawValue + UInt32(count) - 1
         }
-        for index in 0 ..< count { try check(first.rawValue + UInt32(index), slot(buffer, index)) }
+        for index in 0..<count { try check(first.rawValue + UInt32(index), slot(buffer, index)) }
         return count
     }
 
-    private func slot(_ buffer: UnsafeMutableRawBufferPointer, _ index: Int) -> UnsafeMutableRawBufferPointer {
-        UnsafeMutableRawBufferPointer(rebasing: buffer[index * pageSize.bytes ..< (index + 1) * pageSize.bytes])
+    private func slot(_ buffer: UnsafeMutableRawBufferPointer, _ index: Int) -> UnsafeMutableRawBufferPointer
+    {
+        UnsafeMutableRawBufferPointer(rebasing: buffer[index * pageSize.bytes..<(index + 1) * pageSize.bytes])
     }
 
     private func load(_ page: UInt32, _ buffer: UnsafeMutableRawBufferPointer) {
@@ -155,7 +171,8 @@ public final class DatabaseSnapshot: @unchecked Sendable {
             }
             throw .fault(
                 database: database.name.text,
-                reason: "page \(page) is not what it was at \(position); the database will be compared with its checksums"
+                reason:
+                    "page \(page) is not what it was at \(position); the database will be compared with its checksums"
             )
         }
     }
@@ -167,12 +184,14 @@ public final class DatabaseSnapshot: @unchecked Sendable {
         let first = max(pages.lowerBound, cursor + 1)
         let last = min(pages.upperBound, pageCount)
         guard first <= last else { return }
-        for page in first ... last where kept[page] == nil && reader.frames[page] == nil { keep(page) }
+        for page in first...last where kept[page] == nil && reader.frames[page] == nil { keep(page) }
     }
 
     /// Keeps the pages of the log that this snapshot still needs.
     fileprivate func preserveLog() {
-        for page in reader.frames.keys where page > cursor && page <= pageCount && kept[page] == nil { keep(page) }
+        for page in reader.frames.keys where page > cursor && page <= pageCount && kept[page] == nil {
+            keep(page)
+        }
     }
 
     private func keep(_ page: UInt32) {

@@ -32,7 +32,11 @@ extension Database {
     }
 
     /// A new header restarts the log: what it held must be in the log of transactions (invariants 3 and 4).
-    private func writeWALHeader(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+    private func writeWALHeader(
+        _ file: BackingFile,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64
+    ) throws(Errno) {
         try leaveLog()
         let result = Result { () throws(Errno) in try file.descriptor.write(bytes, at: offset) }
         // Whether or not all of it was written, the file says what the header is now.
@@ -44,7 +48,9 @@ extension Database {
         forgetCheckpointed()
         try result.get()
         wal.wrote(bytes, at: offset)
-        while let commit = wal.nextCommit(after: (bytes, offset), read: file.lenientRead) { try capture(commit, file) }
+        while let commit = wal.nextCommit(after: (bytes, offset), read: file.lenientRead) {
+            try capture(commit, file)
+        }
     }
 
     /// The log was left: what checkpoints wrote to the database file needs no comparing.
@@ -68,9 +74,11 @@ extension Database {
         }
     }
 
-    /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its pages are in the
-    /// database file, as SQLite's checkpoint left them. Pages that are not are suspect: a commit that the writing program
-    /// did not live to publish, or a log that was removed by hand.
+    /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its
+    /// pages are in the database file, as SQLite's checkpoint left them.
+    ///
+    /// Pages that are not are suspect: a commit that the writing program did not live to publish, or a log
+    /// that was removed by hand.
     private func leaveLog(checkingAll: Bool = false) throws(Errno) {
         guard wal.committedFrames > 0 else { return }
         try drainQueue()
@@ -85,7 +93,9 @@ extension Database {
         for number in Set(frames) where number <= table.pageCount {
             let page = PageNumber(number)
             readDatabaseFile(page, pageSize, into: buffer.bytes)
-            if PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) != table[page] { markSuspect([number]) }
+            if PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) != table[page] {
+                markSuspect([number])
+            }
         }
     }
 
@@ -120,7 +130,9 @@ extension Database {
         guard let txid = position.txid.next else { return fail("there are no more transaction IDs") }
         position = Position(txid: txid, postApply: table.databaseChecksum)
         timestamp = WallClock.milliseconds
-        if commit.pages.first?.number == .first { noteVersionBytes(frame: commit.pages[0].frame, header.pageSize, file) }
+        if commit.pages.first?.number == .first {
+            noteVersionBytes(frame: commit.pages[0].frame, header.pageSize, file)
+        }
         counters.commits.increment()
         let wasIdle = queue.isEmpty
         queue.append(
@@ -173,7 +185,9 @@ extension Database {
     }
 
     private func noteVersionBytes(frame: UInt32, _ pageSize: PageSize, _ file: BackingFile) {
-        let offset = WALFrames.pageOffset(ofFrame: frame, pageSize: pageSize) + Int64(DatabaseHeader.writeVersionOffset)
+        let offset =
+            WALFrames.pageOffset(ofFrame: frame, pageSize: pageSize)
+            + Int64(DatabaseHeader.writeVersionOffset)
         withUnsafeTemporaryAllocation(byteCount: 2, alignment: 1) { bytes in
             if file.lenientRead(bytes, offset) == 2 { versionBytes = (bytes[0], bytes[1]) }
         }

@@ -27,9 +27,13 @@ public final class Database: @unchecked Sendable {
 
     // MARK: Guarded by `monitor`
 
-    /// Current files; nil where a name does not exist. A file that lost its name lives on in the inode that uses it.
+    /// Current files; nil where a name does not exist.
+    ///
+    /// A file that lost its name lives on in the inode that uses it.
     var files = DatabaseFiles()
-    /// Checksums of the committed pages (invariant 1). On a replica, of the primary's bytes.
+    /// Checksums of the committed pages (invariant 1).
+    ///
+    /// On a replica, of the primary's bytes.
     var table = PageChecksumTable()
     /// Last committed transaction; on the primary it may still be in the queue.
     var position = Position.zero
@@ -61,7 +65,9 @@ public final class Database: @unchecked Sendable {
     /// There is something to compare at the next quiet moment.
     var needsReconcile = false
 
-    /// Commits that wait for the log writer, oldest first. They refer to frames of the log (invariant 3).
+    /// Commits that wait for the log writer, oldest first.
+    ///
+    /// They refer to frames of the log (invariant 3).
     var queue: [QueuedCommit] = []
     var queuedPages = 0
     /// Commits of `queue` that the log writer is storing now.

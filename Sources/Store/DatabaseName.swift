@@ -12,12 +12,19 @@ public struct DatabaseName: Hashable, Comparable, Sendable, CustomStringConverti
     public init(_ text: String) throws(DatabaseNameError) {
         if text.isEmpty { throw DatabaseNameError(text, "it is empty") }
         if text.utf8.count > Self.maximumBytes {
-            throw DatabaseNameError(text, "it has \(text.utf8.count) bytes; at most \(Self.maximumBytes) are possible")
+            throw DatabaseNameError(
+                text,
+                "it has \(text.utf8.count) bytes; at most \(Self.maximumBytes) are possible"
+            )
         }
         if text == "." || text == ".." { throw DatabaseNameError(text, "it names a folder") }
-        if text.utf8.contains(UInt8(ascii: "/")) { throw DatabaseNameError(text, "it contains '/'; use a plain file name") }
+        if text.utf8.contains(UInt8(ascii: "/")) {
+            throw DatabaseNameError(text, "it contains '/'; use a plain file name")
+        }
         if text.utf8.contains(0) { throw DatabaseNameError(text, "it contains a NUL byte") }
-        if text == ".primary" || text == ".lag" { throw DatabaseNameError(text, "it is a special file of the mount") }
+        if text == ".primary" || text == ".lag" {
+            throw DatabaseNameError(text, "it is a special file of the mount")
+        }
         if let suffix = Self.suffixes.first(where: { text.hasSuffix($0) }) {
             throw DatabaseNameError(text, "names that end in '\(suffix)' belong to the database without it")
         }

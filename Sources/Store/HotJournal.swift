@@ -13,7 +13,8 @@ enum HotJournal {
             return connection.flatMap { sqlite3_errmsg($0) }.map { String(cString: $0) } ?? "out of memory"
         }
         sqlite3_busy_timeout(connection, 1000)
-        guard sqlite3_exec(connection, "SELECT count(*) FROM sqlite_schema", nil, nil, nil) == SQLITE_OK else {
+        guard sqlite3_exec(connection, "SELECT count(*) FROM sqlite_schema", nil, nil, nil) == SQLITE_OK
+        else {
             return sqlite3_errmsg(connection).map { String(cString: $0) } ?? "unknown error"
         }
         return nil

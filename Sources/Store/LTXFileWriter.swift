@@ -26,7 +26,9 @@ final class LTXFileWriter {
         self.header = header
         self.encoders = encoders
         encoder = encoders.take()
-        guard let name = header.fileName else { throw .encoding("TXIDs \(header.minTXID) to \(header.maxTXID)") }
+        guard let name = header.fileName else {
+            throw .encoding("TXIDs \(header.minTXID) to \(header.maxTXID)")
+        }
         temporaryPath = log.temporaryPath(of: name)
         do throws(Errno) {
             file = try BackingFile.open(temporaryPath, [.readWrite, .create, .truncate])
@@ -57,7 +59,9 @@ final class LTXFileWriter {
         if encoder.output.count >= Self.contentBound { try drain() }
     }
 
-    /// Writes the end of the file, and puts it on disk if asked to. It still has its temporary name.
+    /// Writes the end of the file, and puts it on disk if asked to.
+    ///
+    /// It still has its temporary name.
     func finish(postApply: Checksum, synchronize: Bool) throws(StoreError) {
         do throws(LTXError) {
             _ = try encoder.finish(postApply: postApply)
@@ -80,7 +84,7 @@ final class LTXFileWriter {
 
     /// Gives the finished file its final name and adds it to the log.
     ///
-    /// - Parameter synchronize: puts the name on disk.
+    /// With `synchronize` the name is put on disk.
     func publish(synchronize: Bool) throws(StoreError) {
         guard let name = header.fileName else { return }
         let path = log.path(of: name)

@@ -11,7 +11,7 @@ struct LogicalReader {
     private let pageSize: PageSize
     private let newest: [UInt32: UInt32]
 
-    /// - Parameter frames: page of each committed frame of the log; frame 1 at index 0.
+    /// Reads from open files; `frames` has the page of each committed frame of the log, frame 1 at index 0.
     init(files: DatabaseFiles, frames: [UInt32], pageSize: PageSize) {
         self.files = files
         self.pageSize = pageSize
@@ -31,14 +31,18 @@ struct LogicalReader {
         if let frame = newest[page.rawValue], let log = files.wal {
             count = log.lenientRead(target, WALFrames.pageOffset(ofFrame: frame, pageSize: pageSize))
         } else {
-            count = files.database?.lenientRead(target, Int64(page.rawValue - 1) * Int64(pageSize.rawValue)) ?? 0
+            count =
+                files.database?.lenientRead(target, Int64(page.rawValue - 1) * Int64(pageSize.rawValue)) ?? 0
         }
         if count < target.count {
-            UnsafeMutableRawBufferPointer(rebasing: target[count...]).initializeMemory(as: UInt8.self, repeating: 0)
+            UnsafeMutableRawBufferPointer(rebasing: target[count...])
+                .initializeMemory(as: UInt8.self, repeating: 0)
         }
     }
 
-    /// Checksums of all pages. Reads the database file in large pieces.
+    /// Checksums of all pages.
+    ///
+    /// Reads the database file in large pieces.
     func table(pageCount: UInt32) -> PageChecksumTable {
         var checksums = [UInt64](repeating: 0, count: Int(pageCount))
         let perRead = max(1, (1 << 20) / pageSize.bytes)
@@ -50,16 +54,18 @@ struct LogicalReader {
             let offset = Int64(first - 1) * Int64(pageSize.rawValue)
             let filled = files.database?.lenientRead(target, offset) ?? 0
             if filled < target.count {
-                UnsafeMutableRawBufferPointer(rebasing: target[filled...]).initializeMemory(as: UInt8.self, repeating: 0)
+                UnsafeMutableRawBufferPointer(rebasing: target[filled...])
+                    .initializeMemory(as: UInt8.self, repeating: 0)
             }
-            for index in 0 ..< count {
+            for index in 0..<count {
                 let page = PageNumber(first + UInt32(index))
                 if page == pageSize.lockPage { continue }
                 let slot = UnsafeMutableRawBufferPointer(
-                    rebasing: target[index * pageSize.bytes ..< (index + 1) * pageSize.bytes]
+                    rebasing: target[index * pageSize.bytes..<(index + 1) * pageSize.bytes]
                 )
                 if newest[page.rawValue] != nil { read(page, into: slot) }
-                checksums[Int(page.rawValue) - 1] = PageChecksum.compute(page, UnsafeRawBufferPointer(slot)).rawValue
+                checksums[Int(page.rawValue) - 1] =
+                    PageChecksum.compute(page, UnsafeRawBufferPointer(slot)).rawValue
             }
             first += UInt32(count)
         }

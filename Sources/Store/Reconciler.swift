@@ -15,7 +15,9 @@ final class Reconciler: Sendable {
     /// A hot journal is rolled back after so many visits that found nobody at work.
     private static let patience = 3
 
-    /// Starts the thread. There must be a mount.
+    /// Starts the thread.
+    ///
+    /// There must be a mount.
     init(_ context: StoreContext, databases: @escaping @Sendable () -> [Database]) {
         self.context = context
         thread = Thread("reconcile") {
@@ -37,7 +39,11 @@ final class Reconciler: Sendable {
         thread.join()
     }
 
-    private static func visit(_ database: Database, _ context: StoreContext, _ unattended: inout [DatabaseName: Int]) {
+    private static func visit(
+        _ database: Database,
+        _ context: StoreContext,
+        _ unattended: inout [DatabaseName: Int]
+    ) {
         guard let mount = context.mount,
             let file = try? FileDescriptor.open(database.name.text, .readWrite, in: mount)
         else { return }
@@ -45,7 +51,9 @@ final class Reconciler: Sendable {
         case .clean, .busy:
             unattended[database.name] = nil
         case .failed(let error):
-            context.logger.debug("database \"\(database.name)\": cannot compare pages, will try again: \(error)")
+            context.logger.debug(
+                "database \"\(database.name)\": cannot compare pages, will try again: \(error)"
+            )
         case .hotJournal:
             let visits = unattended[database.name, default: 0] + 1
             unattended[database.name] = visits
@@ -53,13 +61,17 @@ final class Reconciler: Sendable {
             unattended[database.name] = nil
             try? file.close()
             if let message = HotJournal.recover(folder + "/" + database.name.text) {
-                context.logger.warning("database \"\(database.name)\": cannot roll back its journal: \(message)")
+                context.logger.warning(
+                    "database \"\(database.name)\": cannot roll back its journal: \(message)"
+                )
             }
         }
     }
 }
 
-/// A doorbell: whoever finds something in doubt rings it, with or without a database's lock. A leaf in the order of locks.
+/// A doorbell: whoever finds something in doubt rings it, with or without a database's lock.
+///
+/// A leaf in the order of locks.
 final class ReconcileRequests: Sendable {
     private struct State {
         var isRung = false
@@ -77,7 +89,9 @@ final class ReconcileRequests: Sendable {
         state.wakeAll()
     }
 
-    /// Waits for a pause, or, without one, until somebody rings. Returns false when stopping.
+    /// Waits for a pause, or, without one, until somebody rings.
+    ///
+    /// Returns false when stopping.
     func wait(_ pause: Duration?) -> Bool {
         state.withLock { state in
             if let pause {

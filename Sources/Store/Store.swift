@@ -54,8 +54,12 @@ public final class Store: Sendable {
                 logger.warning("\(folder)/\(entry.name) is left alone: \(error)")
             }
         }
-        registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in Double(self?.databases.count ?? 0) }
-        registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") { options.isPrimary ? 1 : 0 }
+        registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in
+            Double(self?.databases.count ?? 0)
+        }
+        registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") {
+            options.isPrimary ? 1 : 0
+        }
     }
 
     private func open(_ name: DatabaseName) {
@@ -161,7 +165,9 @@ public final class Store: Sendable {
                 let removed = try database.log.enforceRetention(olderThan: cutoff)
                 database.counters.reaped.increment(by: UInt64(removed))
             } catch {
-                context.logger.warning("database \"\(database.name)\": cannot remove old transaction files: \(error)")
+                context.logger.warning(
+                    "database \"\(database.name)\": cannot remove old transaction files: \(error)"
+                )
             }
         }
     }
@@ -184,7 +190,9 @@ public final class Store: Sendable {
         context.mount = nil
     }
 
-    /// Stores what is queued and saves the checksums. Call after the mount's requests have ended.
+    /// Stores what is queued and saves the checksums.
+    ///
+    /// Call after the mount's requests have ended.
     public func close() {
         for database in databases { database.close() }
     }

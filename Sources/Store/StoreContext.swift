@@ -8,7 +8,9 @@ import Synchronization
 public struct StoreOptions: Sendable {
     /// The data directory.
     public var dataDirectory: String
-    /// Whether this node writes (primary) or applies (replica). Does not change while the store is open.
+    /// Whether this node writes (primary) or applies (replica).
+    ///
+    /// Does not change while the store is open.
     public var isPrimary: Bool
     /// LZ4 in LTX files.
     public var compress: Bool
@@ -33,7 +35,9 @@ public struct StoreOptions: Sendable {
     }
 }
 
-/// Who is told about changes. Called on the thread that made the change, with no lock of the database held.
+/// Who is told about changes.
+///
+/// Called on the thread that made the change, with no lock of the database held.
 public protocol StoreObserver: AnyObject, Sendable {
     /// A database has new transactions in its log, or a new position.
     func transactionsAppeared(in database: Database)
@@ -114,7 +118,10 @@ final class StoreMetrics: Sendable {
             walWrites: counter("wal_write_count", "Writes to the write-ahead log."),
             shmWrites: counter("shm_write_count", "Writes to the wal-index."),
             commits: counter("commit_count", "Committed transactions."),
-            reconciled: counter("reconcile_count", "Transactions found by comparing pages with their checksums."),
+            reconciled: counter(
+                "reconcile_count",
+                "Transactions found by comparing pages with their checksums."
+            ),
             withdrawn: counter("withdrawn_count", "Commits that SQLite took back after they were captured."),
             reaped: counter("ltx_reap_count", "LTX files removed by retention."),
             faults: counter("fault_count", "Faults that stopped a database from being written or replicated.")

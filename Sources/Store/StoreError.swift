@@ -1,8 +1,9 @@
 import LTX
 import POSIX
 
-/// What can go wrong with a database's files or transactions. The text names the thing, the place and, where there is one,
-/// the remedy.
+/// What can go wrong with a database's files or transactions.
+///
+/// The text names the thing, the place and, where there is one, the remedy.
 public enum StoreError: Error, CustomStringConvertible {
     /// A file operation failed.
     case file(FileError)

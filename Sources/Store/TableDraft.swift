@@ -28,7 +28,8 @@ struct TableDraft {
     }
 
     /// Notes a page's checksum; false when it is what the table has.
-    mutating func change(_ page: PageNumber, to new: Checksum, in table: borrowing PageChecksumTable) -> Bool {
+    mutating func change(_ page: PageNumber, to new: Checksum, in table: borrowing PageChecksumTable) -> Bool
+    {
         let old = isRebuilt ? nil : table[page]
         if old == new { return false }
         if let old { databaseChecksum.toggle(old) }
@@ -40,7 +41,7 @@ struct TableDraft {
     /// Drops the pages beyond the new size.
     mutating func resize(to count: UInt32, in table: borrowing PageChecksumTable) {
         if !isRebuilt, count < table.pageCount {
-            for number in count + 1 ... table.pageCount {
+            for number in count + 1...table.pageCount {
                 if let old = table[PageNumber(number)] { databaseChecksum.toggle(old) }
             }
         }

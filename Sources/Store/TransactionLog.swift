@@ -51,7 +51,9 @@ public final class TransactionLog: Sendable {
     }
     private let state = Mutex(State())
 
-    /// A log in a folder, which is made if missing. Reads the names of its files.
+    /// A log in a folder, which is made if missing.
+    ///
+    /// Reads the names of its files.
     public init(directory: String) throws(FileError) {
         self.directory = directory
         var files: [LTXFile] = []
@@ -141,7 +143,9 @@ public final class TransactionLog: Sendable {
         for file in files where file.name != kept { try remove(file.name) }
     }
 
-    /// Puts every file on disk, names included. One call for all of them, because a batch of commits makes many small files.
+    /// Puts every file on disk, names included.
+    ///
+    /// One call for all of them, because a batch of commits makes many small files.
     func synchronize() throws(Errno) {
         let needed = state.withLock { state in
             defer { state.unsynced = false }
@@ -156,8 +160,9 @@ public final class TransactionLog: Sendable {
         }
     }
 
-    /// The file that continues from `txid`: it begins right after it or, where no such file exists, covers it. nil when
-    /// the log does not reach back so far, or ends there.
+    /// The file that continues from a transaction: it begins right after it or, where no such file exists, covers it.
+    ///
+    /// nil when the log does not reach back so far, or ends there.
     public func file(after txid: TXID) -> LTXFile? {
         state.withLock { state in
             // Files are in the order of their last transaction; the first one that ends behind `txid` is the only candidate.

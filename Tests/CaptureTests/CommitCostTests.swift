@@ -39,7 +39,7 @@ struct CommitCostTests {
                     candidates.formUnion(set)
                     var count = 0
                     let add: (PageNumber) -> Void = { _ in count += 1 }
-                    candidates.forEach(add)
+                    candidates.visitPages(add)
                     #expect(count == 10)
                     set.removeAll()
                 }

@@ -192,7 +192,7 @@ final class Follower {
             if table[page] != checksum { changed = true }
             table.set(page, checksum)
         }
-        dirty.forEach(compare)
+        dirty.visitPages(compare)
         if changed { journalCommits += 1 } else { count(.unchangedJournal) }
     }
 

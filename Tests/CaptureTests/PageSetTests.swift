@@ -41,7 +41,7 @@ struct PageSetTests {
             if step % 50 == 0 {
                 var pages: [UInt32] = []
                 let add: (PageNumber) -> Void = { pages.append($0.rawValue) }
-                set.forEach(add)
+                set.visitPages(add)
                 #expect(pages == model.sorted(), "step \(step)")
             }
         }
@@ -58,7 +58,7 @@ struct PageSetTests {
         #expect(!set.contains(PageNumber(0)))
         var last = PageNumber(0)
         let note: (PageNumber) -> Void = { last = $0 }
-        set.forEach(note)
+        set.visitPages(note)
         #expect(last.rawValue == .max)
     }
 }

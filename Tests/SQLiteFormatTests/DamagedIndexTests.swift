@@ -128,7 +128,7 @@ struct DamagedIndexTests {
                 let page = PageNumber(rawValue: UInt32(truncatingIfNeeded: random.next()))
                 let found = try? index.find(page: page, upTo: frame, minFrame: frame / 2)
                 if let found { #expect((frame / 2...frame).contains(found)) }
-                try? index.append(frame: frame, page: page)
+                _ = try? index.append(frame: frame, page: page)
                 if random.next() % 8 == 0 { try? index.cleanup(after: frame) }
             }
         }
