@@ -54,6 +54,7 @@ public final class ReplicaWAL {
     ///   - content: what the log holds.
     ///   - pageSize: the page size of the database, for a log without frames.
     ///   - synchronous: whether checkpoints, and headers of restarted logs, are synchronized to disk.
+    ///   - thread: where all calls on the files are made, which has `directory`; nil for the caller's thread.
     /// - Throws: `ApplyError`: a system call, a lock that another process keeps for seconds, or `indexDisagrees` if the
     ///   wal-index is that of another log. Then only `writeIndex` helps, while nobody reads.
     public init(
@@ -61,12 +62,13 @@ public final class ReplicaWAL {
         directory: Int32,
         content: WALContent,
         pageSize: PageSize,
-        synchronous: Bool
+        synchronous: Bool,
+        thread: SeparateThread? = nil
     ) throws(ApplyError) {
-        database = try OpenFile(name, in: directory)
+        database = try OpenFile(name, in: directory, on: thread)
         try database.lock(.shared)
-        log = try OpenFile(name + "-wal", in: directory)
-        let indexFile = try OpenFile(name + "-shm", in: directory)
+        log = try OpenFile(name + "-wal", in: directory, on: thread)
+        let indexFile = try OpenFile(name + "-shm", in: directory, on: thread)
         try indexFile.lock(.deadManSwitch)
         shared = try IndexFile(indexFile, frames: UInt32(content.frames.count))
         header =

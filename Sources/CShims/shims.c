@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "shims.h"
 
+#include <sched.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -84,3 +85,9 @@ int cshims_exited(int status) { return WIFEXITED(status); }
 int cshims_exit_status(int status) { return WEXITSTATUS(status); }
 int cshims_term_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
 char **cshims_environment(void) { return environ; }
+
+int cshims_separate_descriptors(int kept) {
+    if (unshare(CLONE_FILES) != 0) return -1;
+    if (kept > 3 && close_range(3, kept - 1, 0) != 0) return -1;
+    return close_range(kept + 1, ~0U, 0);
+}

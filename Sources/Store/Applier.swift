@@ -15,6 +15,8 @@ final class Applier: @unchecked Sendable {
     private unowned let database: Database
     private var log: ReplicaWAL?
     private var thread: Thread?
+    /// Makes the calls on the own mount, so that a killed daemon does not wait for itself.
+    private var mountThread: SeparateThread?
     private let decoder = LTXDecoder()
     private var page1 = Buffer(count: 65_536)
 
@@ -42,6 +44,8 @@ final class Applier: @unchecked Sendable {
         thread?.join()
         log?.close()
         log = nil
+        mountThread?.stop()
+        mountThread = nil
     }
 
     // MARK: - Loop
@@ -372,16 +376,19 @@ final class Applier: @unchecked Sendable {
         } catch {
             throw .file(FileError("read", database.path(.wal), error))
         }
-        log = try database.context.ownThreads.withCurrent { () throws(StoreError) in
-            try mapped { () throws(ApplyError) in
-                try ReplicaWAL(
-                    name: database.name.text,
-                    directory: mount,
-                    content: content,
-                    pageSize: pageSize,
-                    synchronous: true
-                )
-            }
+        let ownThreads = database.context.ownThreads
+        let mountThread =
+            mountThread ?? SeparateThread("mount-\(database.name)", keeping: mount) { body in ownThreads.withCurrent(body) }
+        self.mountThread = mountThread
+        log = try mapped { () throws(ApplyError) in
+            try ReplicaWAL(
+                name: database.name.text,
+                directory: mount,
+                content: content,
+                pageSize: pageSize,
+                synchronous: true,
+                thread: mountThread
+            )
         }
     }
 

@@ -26,6 +26,8 @@ const char *cshims_errno_name(int number);
 
 // No wrapper in older glibc.
 pid_t cshims_gettid(void);
+// GNU. Gives the calling thread a descriptor table of its own, with the standard streams and one other in it.
+int cshims_separate_descriptors(int kept);
 // GNU.
 void cshims_set_thread_name(const char *name);
 int cshims_timed_join(pthread_t thread, const struct timespec *deadline);
