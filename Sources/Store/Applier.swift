@@ -378,7 +378,8 @@ final class Applier: @unchecked Sendable {
         }
         let ownThreads = database.context.ownThreads
         let mountThread =
-            mountThread ?? SeparateThread("mount-\(database.name)", keeping: mount) { body in ownThreads.withCurrent(body) }
+            mountThread
+            ?? SeparateThread("mount-\(database.name)", keeping: mount) { body in ownThreads.withCurrent(body) }
         self.mountThread = mountThread
         log = try mapped { () throws(ApplyError) in
             try ReplicaWAL(

@@ -5,9 +5,10 @@ extension Store {
     func publishMetrics(_ registry: MetricsRegistry) {
         func family(_ name: String, _ help: String, _ value: @escaping @Sendable (Database) -> Double) {
             registry.collect("litefs_db_" + name, help: help, kind: .gauge) { [weak self] in
-                (self?.databases ?? []).filter(\.isShownOnMount).map { database in
-                    MetricSample(value(database), labels: ["db": database.name.text])
-                }
+                (self?.databases ?? []).filter(\.isShownOnMount)
+                    .map { database in
+                        MetricSample(value(database), labels: ["db": database.name.text])
+                    }
             }
         }
         family("txid", "Last transaction.") { Double($0.summary.position.txid.rawValue) }

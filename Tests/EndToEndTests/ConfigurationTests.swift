@@ -56,15 +56,15 @@ struct ConfigurationTests {
     }
 
     @Test
-    func `A replica that names itself as the primary says so and goes on trying`() async throws {
+    func `A replica that names itself as the primary is refused`() async throws {
         try await withCluster(replicas: 0, isStarted: false) { settings in
             settings.isPrimary = false
         } _: { cluster in
             let node = cluster.primary
             try node.start(until: .running)
-            try eventually("a message about itself") {
-                node.log.contains("cannot connect to self") || node.log.contains("is the node itself")
-            }
+            let exit = try node.waitForExit()
+            #expect(exit == .code(2))
+            #expect(node.log.contains("lease.advertise-url") && node.log.contains("is the node itself"))
         }
     }
 
