@@ -20,12 +20,14 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 func tests(
     _ name: String,
     _ dependencies: [Target.Dependency],
-    resources: [Resource] = []
+    resources: [Resource] = [],
+    exclude: [String] = []
 ) -> Target {
     .testTarget(
         name: name,
         dependencies: dependencies,
         path: "Tests/\(name)",
+        exclude: exclude,
         resources: resources,
         swiftSettings: strict
     )
@@ -98,6 +100,15 @@ let package = Package(
         // For tests only: a SQLite VFS that reports what SQLite writes.
         .target(name: "CRecordingVFS", dependencies: ["CSQLite"], path: "Tests/Support/CRecordingVFS"),
 
+        // Measures the daemon against a native folder; not shipped with it.
+        .executableTarget(
+            name: "litefs-bench",
+            dependencies: ["CSQLite", "POSIX", "JSON"],
+            path: "Benchmarks/litefs-bench",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         tests("POSIXTests", ["POSIX"]),
         tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),
@@ -135,7 +146,8 @@ let package = Package(
         ),
         tests(
             "EndToEndTests",
-            ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "workload"]
+            ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "workload"],
+            exclude: ["README.md"]
         ),
     ]
 )

@@ -23,29 +23,21 @@ final class OpenFile {
     var fault: ((Call) -> Errno?)?
 
     private var descriptor: FileDescriptor?
-    /// Where all calls are made; nil for the caller's own thread.
-    private let thread: SeparateThread?
 
-    init(_ name: String, in directory: Int32, on thread: SeparateThread? = nil) throws(ApplyError) {
+    init(_ name: String, in directory: Int32) throws(ApplyError) {
         self.name = name
-        self.thread = thread
         do throws(Errno) {
-            descriptor = try Self.run(on: thread) { () throws(Errno) in
-                try FileDescriptor.open(name, .readWrite, in: directory)
-            }
+            descriptor = try FileDescriptor.open(name, .readWrite, in: directory)
         } catch {
             throw ApplyError(name, .system(call: Call.open.rawValue, error))
         }
     }
 
-    deinit { close() }
-
     /// Closes the file, which gives up its locks.
     ///
     /// Later calls throw.
     func close() {
-        guard descriptor != nil else { return }
-        try? Self.run(on: thread) { () throws(Errno) in descriptor = nil }
+        descriptor = nil
     }
 
     func size() throws(ApplyError) -> Int64 {
@@ -110,21 +102,12 @@ final class OpenFile {
     ) throws(ApplyError) -> Result {
         do throws(Errno) {
             if let errno = fault?(call) { throw errno }
-            return try Self.run(on: thread) { () throws(Errno) in
-                switch descriptor {
-                case .some(let file): return try body(file)
-                case .none: throw .badDescriptor
-                }
+            switch descriptor {
+            case .some(let file): return try body(file)
+            case .none: throw .badDescriptor
             }
         } catch {
             throw ApplyError(name, .system(call: call.rawValue, error))
         }
-    }
-
-    private static func run<Result: ~Copyable>(
-        on thread: SeparateThread?,
-        _ body: () throws(Errno) -> Result
-    ) throws(Errno) -> Result {
-        if let thread { try thread.run(body) } else { try body() }
     }
 }

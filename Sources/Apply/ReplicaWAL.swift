@@ -54,7 +54,6 @@ public final class ReplicaWAL {
     ///   - content: what the log holds.
     ///   - pageSize: the page size of the database, for a log without frames.
     ///   - synchronous: whether checkpoints, and headers of restarted logs, are synchronized to disk.
-    ///   - thread: where all calls on the files are made, which has `directory`; nil for the caller's thread.
     /// - Throws: `ApplyError`: a system call, a lock that another process keeps for seconds, or `indexDisagrees` if the
     ///   wal-index is that of another log. Then only `writeIndex` helps, while nobody reads.
     public init(
@@ -62,13 +61,12 @@ public final class ReplicaWAL {
         directory: Int32,
         content: WALContent,
         pageSize: PageSize,
-        synchronous: Bool,
-        thread: SeparateThread? = nil
+        synchronous: Bool
     ) throws(ApplyError) {
-        database = try OpenFile(name, in: directory, on: thread)
+        database = try OpenFile(name, in: directory)
         try database.lock(.shared)
-        log = try OpenFile(name + "-wal", in: directory, on: thread)
-        let indexFile = try OpenFile(name + "-shm", in: directory, on: thread)
+        log = try OpenFile(name + "-wal", in: directory)
+        let indexFile = try OpenFile(name + "-shm", in: directory)
         try indexFile.lock(.deadManSwitch)
         shared = try IndexFile(indexFile, frames: UInt32(content.frames.count))
         header =

@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
 #include "shims.h"
 
-#include <sched.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +25,12 @@ pid_t cshims_gettid(void) { return (pid_t)syscall(SYS_gettid); }
 void cshims_set_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
 int cshims_timed_join(pthread_t thread, const struct timespec *deadline) {
     return pthread_timedjoin_np(thread, NULL, deadline);
+}
+int cshims_leave_descriptor_table(int kept) {
+    if (unshare(CLONE_FILES) != 0) return -1;
+    if (kept > 3) syscall(SYS_close_range, 3u, (unsigned)(kept - 1), 0u);
+    syscall(SYS_close_range, kept >= 3 ? (unsigned)kept + 1u : 3u, ~0u, 0u);
+    return 0;
 }
 static void nothing(int signal) { (void)signal; }
 void cshims_make_interrupting(int signal) {
@@ -85,9 +91,3 @@ int cshims_exited(int status) { return WIFEXITED(status); }
 int cshims_exit_status(int status) { return WEXITSTATUS(status); }
 int cshims_term_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
 char **cshims_environment(void) { return environ; }
-
-int cshims_separate_descriptors(int kept) {
-    if (unshare(CLONE_FILES) != 0) return -1;
-    if (kept > 3 && close_range(3, kept - 1, 0) != 0) return -1;
-    return close_range(kept + 1, ~0U, 0);
-}

@@ -10,15 +10,16 @@ import SQLiteFormat
 /// Invariant 6: nothing is visible, and the position does not move, before the post-apply checksum, computed from the table
 /// here, equals the received one. Invariant 8: no lock of the database is held while files on the own mount are used.
 final class Applier: @unchecked Sendable {
-    // SAFETY: `log` and `buffer` are used by the thread that opens the files before the apply thread starts, then by that
-    // thread alone, then by the one that stops it after it was joined.
+    // SAFETY: `log` and the buffers are used by the thread that opens the files before the apply thread has work, then by
+    // that thread alone (and by its mount thread, while it waits for it), then by the one that stops it after it was joined.
     private unowned let database: Database
-    private var log: ReplicaWAL?
+    private var log: LocalLog?
     private var thread: Thread?
-    /// Makes the calls on the own mount, so that a killed daemon does not wait for itself.
-    private var mountThread: SeparateThread?
     private let decoder = LTXDecoder()
-    private var page1 = Buffer(count: 65_536)
+    /// Page 1 as the replica stores it.
+    private let page1 = Buffer(count: 65_536)
+    /// Page 1 as it is, for a transaction that changes nothing but the size.
+    private let carrier = Buffer(count: 65_536)
 
     /// Frames not copied back that start a checkpoint, as SQLite's own default.
     private static let checkpointFrames: UInt32 = 1000
@@ -30,7 +31,7 @@ final class Applier: @unchecked Sendable {
         self.database = database
         thread = Thread("apply-\(database.name)") { [weak self] in
             guard let self else { return }
-            database.context.ownThreads.withCurrent { while self.applyNext() {} }
+            while self.applyNext() {}
         }
     }
 
@@ -44,8 +45,6 @@ final class Applier: @unchecked Sendable {
         thread?.join()
         log?.close()
         log = nil
-        mountThread?.stop()
-        mountThread = nil
     }
 
     // MARK: - Loop
@@ -90,15 +89,15 @@ final class Applier: @unchecked Sendable {
             done(received)
             database.locked { database.fault = nil }
             database.context.transactionsAppeared(in: database)
-            if let log, log.frameCount - log.backfilledFrames >= Self.checkpointFrames { checkpoint() }
+            if let log, log.run({ $0.frameCount - $0.backfilledFrames >= Self.checkpointFrames }) { checkpoint() }
         } catch .rejected(_, let reason) {
-            log?.abandon()
+            log?.run { $0.abandon() }
             try? Files.unlink(received.temporaryPath, ifExists: true)
             done(received)
             database.requestResync(reason: reason)
         } catch {
             // Disk full, or a log that readers hold: nothing is lost, it is tried again.
-            log?.abandon()
+            log?.run { $0.abandon() }
             database.locked {
                 database.fail("cannot apply transaction \(received.header.minTXID), will try again: \(error)")
                 received.isBeingApplied = false
@@ -137,8 +136,7 @@ final class Applier: @unchecked Sendable {
     private func append(_ received: ReceivedTransaction) throws(StoreError) {
         guard let log else { return }
         let header = received.header
-        try mapped { () throws(ApplyError) in try log.begin(pageSize: header.pageSize) }
-        // The table is changed by this thread only, so it may be read here without the lock.
+        // The table is changed by this thread only, so it may be read here, and while this thread waits, without the lock.
         var draft = TableDraft(
             database.table,
             pageSize: header.pageSize,
@@ -146,35 +144,38 @@ final class Applier: @unchecked Sendable {
         )
         var appended: [UInt32] = []
         var versionBytes = database.versionBytes
-        try decode(received) { page, data throws(StoreError) in
-            guard draft.change(page, to: PageChecksum.compute(page, data), in: database.table) else { return }
-            if page == .first {
-                versionBytes = (
-                    data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
-                )
+        var firstPage: UnsafeRawBufferPointer?
+        if header.commit != database.table.pageCount {
+            // A change of size alone needs a page to carry it.
+            let reader = LogicalReader(files: database.files, frames: database.replica.overlay, pageSize: header.pageSize)
+            let page = UnsafeMutableRawBufferPointer(rebasing: carrier.bytes[..<header.pageSize.bytes])
+            reader.read(.first, into: page)
+            firstPage = UnsafeRawBufferPointer(page)
+        }
+        try log.run { (wal) throws(StoreError) in
+            try mapped { () throws(ApplyError) in try wal.begin(pageSize: header.pageSize) }
+            try decode(received) { page, data throws(StoreError) in
+                let checksum = PageChecksum.compute(page, data)
+                guard draft.change(page, to: checksum, in: database.table) else { return }
+                if page == .first {
+                    versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset])
+                }
+                let local = localPage(page, data)
+                try mapped { () throws(ApplyError) in try wal.append(page, local) }
+                appended.append(page.rawValue)
             }
-            let local = localPage(page, data)
-            try mapped { () throws(ApplyError) in try log.append(page, local) }
-            appended.append(page.rawValue)
-        }
-        draft.resize(to: header.commit, in: database.table)
-        try verify(draft, received)
-        if appended.isEmpty, header.commit != database.table.pageCount {
-            let reader = LogicalReader(
-                files: database.files,
-                frames: database.replica.overlay,
-                pageSize: header.pageSize
-            )
-            let first = UnsafeMutableRawBufferPointer(rebasing: page1.bytes[..<header.pageSize.bytes])
-            reader.read(.first, into: first)
-            try mapped { () throws(ApplyError) in try log.append(.first, UnsafeRawBufferPointer(first)) }
-            appended.append(1)
-        }
-        try publish(received)
-        if appended.isEmpty {
-            log.abandon()
-        } else {
-            try mapped { () throws(ApplyError) in try log.commit(pageCount: header.commit) }
+            draft.resize(to: header.commit, in: database.table)
+            try verify(draft, received)
+            if appended.isEmpty, let firstPage {
+                try mapped { () throws(ApplyError) in try wal.append(.first, firstPage) }
+                appended.append(1)
+            }
+            try publish(received)
+            if appended.isEmpty {
+                wal.abandon()
+            } else {
+                try mapped { () throws(ApplyError) in try wal.commit(pageCount: header.commit) }
+            }
         }
         database.locked {
             draft.apply(to: &database.table)
@@ -376,27 +377,21 @@ final class Applier: @unchecked Sendable {
         } catch {
             throw .file(FileError("read", database.path(.wal), error))
         }
-        let ownThreads = database.context.ownThreads
-        let mountThread =
-            mountThread
-            ?? SeparateThread("mount-\(database.name)", keeping: mount) { body in ownThreads.withCurrent(body) }
-        self.mountThread = mountThread
         log = try mapped { () throws(ApplyError) in
-            try ReplicaWAL(
-                name: database.name.text,
-                directory: mount,
+            try LocalLog(
+                database.name,
+                mount: mount,
                 content: content,
                 pageSize: pageSize,
-                synchronous: true,
-                thread: mountThread
+                ownThreads: database.context.ownThreads
             )
         }
     }
 
     private func checkpoint() {
-        guard let log, log.frameCount > log.backfilledFrames else { return }
+        guard let log, log.run({ $0.frameCount > $0.backfilledFrames }) else { return }
         do throws(ApplyError) {
-            let result = try log.checkpoint()
+            let result = try log.run { (wal) throws(ApplyError) in try wal.checkpoint() }
             note(result.isComplete ? nil : result.obstacle?.description, log)
         } catch {
             note("\(error)", log)
@@ -404,7 +399,7 @@ final class Applier: @unchecked Sendable {
     }
 
     /// Warns, once, about a reader that keeps the log from being copied back.
-    private func note(_ obstacle: String?, _ log: ReplicaWAL) {
+    private func note(_ obstacle: String?, _ log: LocalLog) {
         database.locked {
             guard let obstacle else {
                 database.replica.obstacleSince = nil

@@ -150,8 +150,8 @@ extension Database {
     /// lock, which SQLite takes before it writes to the file. Both are asked for, not taken, while `monitor` keeps every write
     /// out: so no program ever finds the database locked because of us.
     ///
-    /// The database file, opened through the own mount, is what is asked. What the visit came to is returned.
-    func reconcile(asking database: borrowing FileDescriptor) -> ReconcileOutcome {
+    /// The probe has the database file open. What the visit came to is returned.
+    func reconcile(asking probe: LockProbe) -> ReconcileOutcome {
         defer { announceIfPublished() }
         return locked {
             guard needsReconcile || isTableUnknown else { return .clean }
@@ -160,11 +160,9 @@ extension Database {
                 (needsReconcile, isTableUnknown) = (false, false)
                 return .clean
             }
-            let isLocked =
-                (try? database.couldLock(.shared, start: LockBytes.shared, length: LockBytes.sharedCount))
-                == false
+            let isLocked = probe.isExclusive
             if journal.isActive {
-                return isLocked || isReserved(database) ? .busy : .hotJournal
+                return isLocked || probe.isReserved ? .busy : .hotJournal
             }
             do throws(StoreError) {
                 try drainForReconcile()
@@ -180,10 +178,6 @@ extension Database {
             needsReconcile = false
             return .clean
         }
-    }
-
-    private func isReserved(_ database: borrowing FileDescriptor) -> Bool {
-        (try? database.couldLock(.exclusive, start: LockBytes.reserved, length: 1)) == false
     }
 
     private func drainForReconcile() throws(StoreError) {

@@ -26,11 +26,12 @@ const char *cshims_errno_name(int number);
 
 // No wrapper in older glibc.
 pid_t cshims_gettid(void);
-// GNU. Gives the calling thread a descriptor table of its own, with the standard streams and one other in it.
-int cshims_separate_descriptors(int kept);
 // GNU.
 void cshims_set_thread_name(const char *name);
 int cshims_timed_join(pthread_t thread, const struct timespec *deadline);
+// Gives the calling thread a descriptor table of its own with the standard streams and one more descriptor
+// (close_range with CLOSE_RANGE_UNSHARE is GNU, and newer than some headers).
+int cshims_leave_descriptor_table(int kept);
 // Makes a signal do nothing but interrupt blocking calls (sigaction without SA_RESTART).
 void cshims_make_interrupting(int signal);
 

@@ -1,0 +1,117 @@
+import POSIX
+
+// Transactions of one row.
+
+/// A text of 100 bytes.
+let hundredBytes = String(repeating: "0123456789", count: 10)
+
+extension Scenario {
+    static func walCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
+        let pairs = try walCommitPairs(cluster, options)
+        return [
+            Measurement(
+                "wal-commits",
+                "commits of one row, WAL, synchronous=NORMAL",
+                pairs,
+                per: "/s",
+                atLeast: 0.10
+            )
+        ]
+    }
+
+    static func replicatedWALCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
+        try cluster.startReplica()
+        let pairs = try walCommitPairs(cluster, options)
+        return [
+            Measurement(
+                "wal-commits-replicated",
+                "the same while a replica on this machine follows",
+                pairs,
+                per: "/s",
+                atLeast: nil
+            )
+        ]
+    }
+
+    private static func walCommitPairs(_ cluster: Cluster, _ options: Options) throws -> Pairs {
+        let count = options.scaled(5000)
+        return try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+            folder in
+            try rate(ofCommits: count, in: folder + "/commits.db", mode: "wal", synchronous: "NORMAL")
+        }
+    }
+
+    static func deleteCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
+        let count = options.scaled(250)
+        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+            folder in
+            try rate(ofCommits: count, in: folder + "/delete.db", mode: "delete", synchronous: "FULL")
+        }
+        return [
+            Measurement(
+                "delete-commits",
+                "commits of one row, DELETE, synchronous=FULL",
+                pairs,
+                per: "/s",
+                atLeast: nil
+            )
+        ]
+    }
+
+    /// Commits a second.
+    ///
+    /// The connection stays open between the commits, and closing it is not measured.
+    private static func rate(
+        ofCommits count: Int,
+        in path: String,
+        mode: String,
+        synchronous: String
+    ) throws -> Double {
+        let connection = try Connection(path)
+        try connection.execute(
+            """
+            PRAGMA journal_mode = \(mode);
+            PRAGMA synchronous = \(synchronous);
+            CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, text TEXT)
+            """
+        )
+        let insert = try connection.prepare("INSERT INTO t(text) VALUES ('\(hundredBytes)')")
+        let time = try seconds {
+            for _ in 0..<count { try insert.number() }
+        }
+        return Double(count) / time
+    }
+
+    static func bulkInsert(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
+        let count = 200_000
+        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+            folder in
+            // A new database each time: a table that grows would make later rounds other ones.
+            try cluster.remove("bulk.db")
+            let connection = try Connection(folder + "/bulk.db")
+            try connection.execute(
+                """
+                PRAGMA journal_mode = wal;
+                PRAGMA synchronous = NORMAL;
+                CREATE TABLE t(id INTEGER PRIMARY KEY, text TEXT)
+                """
+            )
+            let insert = try connection.prepare("INSERT INTO t(text) VALUES ('\(hundredBytes)')")
+            let time = try seconds {
+                try connection.execute("BEGIN")
+                for _ in 0..<count { try insert.number() }
+                try connection.execute("COMMIT")
+            }
+            return Double(count) / time
+        }
+        return [
+            Measurement(
+                "bulk-insert",
+                "200,000 rows in one transaction, WAL",
+                pairs,
+                per: " rows/s",
+                atLeast: 0.4
+            )
+        ]
+    }
+}

@@ -1,0 +1,116 @@
+import POSIX
+
+/// A daemon of its own, with its mount.
+final class Node {
+    /// Its name, and that of its folder.
+    let name: String
+    /// Where its mount is.
+    let mount: String
+    private let folder: String
+    private let binary: String
+    private var process: ChildProcess?
+
+    /// Longest wait for something that has to happen.
+    static let limit = Duration.seconds(120)
+
+    /// Prepares a node; it does not run yet.
+    init(
+        _ name: String,
+        in folder: String,
+        binary: String,
+        port: UInt16,
+        primaryPort: UInt16
+    ) throws {
+        self.name = name
+        self.binary = binary
+        self.folder = folder + "/" + name
+        mount = self.folder + "/mount"
+        try Files.makeDirectories(mount)
+        try Files.makeDirectories(self.folder + "/data")
+        let config = """
+            fuse:
+              dir: "\(mount)"
+            data:
+              dir: "\(self.folder)/data"
+            http:
+              addr: "127.0.0.1:\(port)"
+            lease:
+              type: "static"
+              candidate: \(port == primaryPort)
+              hostname: "primary"
+              advertise-url: "http://127.0.0.1:\(primaryPort)"
+              reconnect-delay: "100ms"
+
+            """
+        try Files.replace(self.folder + "/litefs.yml", with: Array(config.utf8))
+    }
+
+    /// Starts the daemon.
+    ///
+    /// The kernel ends it when this process ends in whatever way, so that no mount stays behind.
+    func start() throws {
+        let redirected = #"exec "$0" mount -config "$1" >>"$2" 2>&1"#
+        process = try ChildProcess(
+            ["setpriv", "--pdeathsig", "TERM", "sh", "-c", redirected, binary]
+                + [folder + "/litefs.yml", folder + "/log"]
+        )
+    }
+
+    /// Waits until the mount is there.
+    func awaitMount() throws {
+        try wait(for: "mount") { Files.exists(mount + "/.lag") }
+    }
+
+    /// The position of a database, as the mount shows it; nil when it has none.
+    func position(of database: String) -> String? {
+        (try? Files.read(mount + "/" + database + "-pos")).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Waits for a condition, asking every half millisecond.
+    func wait(for what: String, _ condition: () -> Bool) throws {
+        let deadline = MonotonicTime.now + Self.limit
+        while !condition() {
+            if let exit = process?.exitIfEnded() {
+                process = nil
+                throw BenchmarkError("\(name) ended (\(exit)):\n\(lastLines)")
+            }
+            guard MonotonicTime.now < deadline else {
+                throw BenchmarkError("\(name): no \(what) after \(Self.limit):\n\(lastLines)")
+            }
+            pause(.microseconds(500))
+        }
+    }
+
+    /// Ends the daemon; its data stays.
+    func stop() {
+        guard let process else { return }
+        process.send(signal: Signal.terminate.rawValue)
+        _ = process.waitForExit()
+        self.process = nil
+    }
+
+    /// Removes what it stored.
+    ///
+    /// It must not run.
+    func forget() throws {
+        try Files.removeTree(folder + "/data")
+        try Files.makeDirectories(folder + "/data")
+    }
+
+    /// Memory in KiB by its name in `/proc/PID/status`, for example `VmRSS`.
+    func memory(_ field: String) throws -> Int {
+        guard let process else { throw BenchmarkError("\(name) does not run") }
+        let status = String(decoding: try Files.read("/proc/\(process.pid)/status"), as: UTF8.self)
+        for line in status.split(separator: "\n") where line.hasPrefix(field + ":") {
+            if let number = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first {
+                return Int(number) ?? 0
+            }
+        }
+        throw BenchmarkError("the kernel does not say \(field) of \(name)")
+    }
+
+    private var lastLines: String {
+        let log = (try? Files.read(folder + "/log")).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return log.split(separator: "\n").suffix(10).joined(separator: "\n")
+    }
+}

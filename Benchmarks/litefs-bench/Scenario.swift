@@ -1,0 +1,28 @@
+/// One thing to measure.
+struct Scenario: Sendable {
+    /// How the command line calls it.
+    let name: String
+    /// The database that it makes; removed when it has ended.
+    let database: String
+    let run: @Sendable (_ cluster: Cluster, _ options: Options) throws -> [Measurement]
+
+    /// All scenarios.
+    ///
+    /// Those that need the primary alone come first; from the first one with a replica on, it stays.
+    static let all = [
+        Scenario(name: "wal-commits", database: "commits.db", run: walCommits),
+        Scenario(name: "delete-commits", database: "delete.db", run: deleteCommits),
+        Scenario(name: "bulk-insert", database: "bulk.db", run: bulkInsert),
+        Scenario(name: "point-selects", database: "points.db", run: pointSelects),
+        Scenario(name: "cold-scan", database: "cold.db", run: coldScan),
+        Scenario(name: "wal-commits-replicated", database: "commits.db", run: replicatedWALCommits),
+        Scenario(name: "latency", database: "latency.db", run: latency),
+        Scenario(name: "fresh-replica", database: "fresh.db", run: freshReplica),
+        Scenario(name: "memory", database: "memory.db", run: memory),
+    ]
+}
+
+/// A scenario that cannot be measured on this machine.
+struct NotMeasurable: Error {
+    let reason: String
+}

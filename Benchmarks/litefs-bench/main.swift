@@ -1,0 +1,3 @@
+import POSIX
+
+CurrentProcess.exit(Benchmark.run(Array(CommandLine.arguments.dropFirst())))
