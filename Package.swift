@@ -20,12 +20,14 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 func tests(
     _ name: String,
     _ dependencies: [Target.Dependency],
-    resources: [Resource] = []
+    resources: [Resource] = [],
+    exclude: [String] = []
 ) -> Target {
     .testTarget(
         name: name,
         dependencies: dependencies,
         path: "Tests/\(name)",
+        exclude: exclude,
         resources: resources,
         swiftSettings: strict
     )
@@ -144,7 +146,8 @@ let package = Package(
         ),
         tests(
             "EndToEndTests",
-            ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "workload"]
+            ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "workload"],
+            exclude: ["README.md"]
         ),
     ]
 )

@@ -3,7 +3,9 @@ import LTX
 import POSIX
 import Testing
 
-/// Kills processes at random moments of transactions. LITEFS_TEST_SEED repeats a run's sequence.
+/// Kills processes at random moments of transactions.
+///
+/// LITEFS_TEST_SEED repeats a run's sequence.
 @Suite(.serialized, .logsOnFailure)
 struct CrashTests {
     enum Victim: String, CaseIterable {
@@ -14,7 +16,8 @@ struct CrashTests {
     static let rounds = 9
 
     @Test(arguments: ["wal", "delete"], Victim.allCases)
-    func `Whoever is killed, nothing that was acknowledged is lost`(mode: String, victim: Victim) async throws {
+    func `Whoever is killed, nothing that was acknowledged is lost`(mode: String, victim: Victim) async throws
+    {
         var random = Seed.sequence(for: "\(mode) \(victim)")
         let name = "crash.db"
         try await withCluster(limit: .seconds(150)) { cluster in
@@ -40,12 +43,19 @@ struct CrashTests {
                 }
                 if victim == .replica {
                     let before = try cluster.primary.position(name)
-                    try eventually("the primary goes on") { try cluster.primary.position(name).txid > before.txid }
+                    try eventually("the primary goes on") {
+                        try cluster.primary.position(name).txid > before.txid
+                    }
                 }
                 try writer.kill()
                 if victim == .primary { try cluster.primary.start() }
                 if victim == .replica { try cluster.replica.start() }
-                try check(name, cluster, acknowledged: acknowledged(writer), "round \(round), \(mode), \(victim)")
+                try check(
+                    name,
+                    cluster,
+                    acknowledged: acknowledged(writer),
+                    "round \(round), \(mode), \(victim)"
+                )
                 let position = try cluster.primary.position(name)
                 #expect(position.txid >= last.txid, "round \(round): the position never goes back")
                 last = position
@@ -61,7 +71,8 @@ struct CrashTests {
             for round in 1...3 {
                 let writer = try Program(
                     [
-                        try Binary.path("workload"), "write", cluster.primary.path(name), mode, "\(round)", "mixed",
+                        try Binary.path("workload"), "write", cluster.primary.path(name), mode, "\(round)",
+                        "mixed",
                         "1000000",
                     ],
                     output: cluster.folder.path + "/writer-\(round)"
@@ -85,14 +96,16 @@ struct CrashTests {
     }
 
     private func check(_ name: String, _ cluster: Cluster, acknowledged: Int, _ what: String) throws {
-        let state = try cluster.primary.sqlite3(
-            name,
-            """
-            PRAGMA integrity_check;
-            SELECT max(n), count(*) = max(n), sum(square = n * n) = max(n) FROM ledger;
-            SELECT (SELECT sum(v) FROM giving) = (SELECT sum(v) FROM taking);
-            """
-        ).split(separator: "\n")
+        let state = try cluster.primary
+            .sqlite3(
+                name,
+                """
+                PRAGMA integrity_check;
+                SELECT max(n), count(*) = max(n), sum(square = n * n) = max(n) FROM ledger;
+                SELECT (SELECT sum(v) FROM giving) = (SELECT sum(v) FROM taking);
+                """
+            )
+            .split(separator: "\n")
         try #require(state.first == "ok", "\(what): \(state)")
         let columns = state[1].split(separator: "|")
         #expect(Int(columns[0]) ?? 0 >= acknowledged, "\(what): \(acknowledged) were acknowledged")

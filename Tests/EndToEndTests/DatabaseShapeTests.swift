@@ -12,7 +12,9 @@ struct DatabaseShapeTests {
         try connection.run("PRAGMA page_size=\(pageSize); PRAGMA journal_mode=\(mode)")
         try connection.run("CREATE TABLE t(id INTEGER PRIMARY KEY, b)")
         try connection.run(filling(rows: 30, bytes: pageSize))
-        try connection.run("UPDATE t SET b = randomblob(\(pageSize * 2)) WHERE id % 3 = 0; DELETE FROM t WHERE id < 5")
+        try connection.run(
+            "UPDATE t SET b = randomblob(\(pageSize * 2)) WHERE id % 3 = 0; DELETE FROM t WHERE id < 5"
+        )
         #expect(try connection.value("PRAGMA page_size") == "\(pageSize)")
         connection.close()
         try expectConverged(name, primary, replica)
@@ -93,7 +95,9 @@ struct DatabaseShapeTests {
         try connection.run("PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=20; PRAGMA synchronous=NORMAL")
         try connection.run("CREATE TABLE t(id INTEGER PRIMARY KEY, b)")
         for index in 0..<400 {
-            try connection.run("INSERT OR REPLACE INTO t VALUES(\(index % 50), randomblob(\(index % 7 * 900)))")
+            try connection.run(
+                "INSERT OR REPLACE INTO t VALUES(\(index % 50), randomblob(\(index % 7 * 900)))"
+            )
         }
         connection.close()
         try expectConverged("autocheckpoint.db", primary, replica)

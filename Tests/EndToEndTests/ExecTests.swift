@@ -6,7 +6,9 @@ import Testing
 @Suite(.serialized, .logsOnFailure)
 struct ExecTests {
     @Test
-    func `The commands run in order on the mount, and the exit code of the last one is the daemon's`() async throws {
+    func `The commands run in order on the mount, and the exit code of the last one is the daemon's`()
+        async throws
+    {
         let commands = [
             "cmd: \"sqlite3 MOUNT/app.db 'CREATE TABLE t(a)'\"",
             "cmd: \"sqlite3 MOUNT/app.db 'INSERT INTO t VALUES(7)'\"",
@@ -44,7 +46,8 @@ struct ExecTests {
     }
 
     @Test
-    func `A command for candidates is skipped on a replica, which goes on and ends by SIGTERM`() async throws {
+    func `A command for candidates is skipped on a replica, which goes on and ends by SIGTERM`() async throws
+    {
         let commands = ["cmd: \"true\"", "cmd: \"sh -c 'echo never'\"\n    if-candidate: true"]
         try await withCluster(isStarted: false) { settings in
             if !settings.isPrimary { settings.more = Self.exec(commands, settings) }
@@ -61,7 +64,9 @@ struct ExecTests {
     }
 
     @Test(arguments: [SIGTERM, SIGINT])
-    func `A signal goes to the child, and the daemon ends within two seconds of it`(signal: Int32) async throws {
+    func `A signal goes to the child, and the daemon ends within two seconds of it`(
+        signal: Int32
+    ) async throws {
         let script = "trap \"echo got it; exit 0\" TERM INT; echo started; while :; do sleep 0.05; done"
         try await run(["cmd: |\n      sh -c '\(script)'"]) { node in
             try eventually("the child runs") { node.log.contains("started") }
@@ -102,7 +107,8 @@ struct ExecTests {
 
     private static func exec(_ commands: [String], _ settings: NodeSettings) -> String {
         let lines = commands.map { "  - \($0)\n" }.joined()
-        return "exec:\n" + lines.split(separator: "MOUNT", omittingEmptySubsequences: false)
+        return "exec:\n"
+            + lines.split(separator: "MOUNT", omittingEmptySubsequences: false)
             .joined(separator: settings.mountFolder)
     }
 }

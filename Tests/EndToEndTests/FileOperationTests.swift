@@ -14,7 +14,9 @@ struct FileOperationTests {
         try waitForSamePosition(name, primary, replica)
         let before = try primary.position(name).txid
         try Files.unlink(primary.path(name))
-        for suffix in ["-wal", "-shm", "-journal"] { try Files.unlink(primary.path(name + suffix), ifExists: true) }
+        for suffix in ["-wal", "-shm", "-journal"] {
+            try Files.unlink(primary.path(name + suffix), ifExists: true)
+        }
         #expect(!Files.exists(primary.path(name)))
         try eventually("the database is gone from the replica") { !Files.exists(replica.path(name)) }
         try primary.sqlite3(name, "CREATE TABLE other(a); INSERT INTO other VALUES('new');")
@@ -26,7 +28,10 @@ struct FileOperationTests {
     @Test
     func `A database that is renamed is the same under its new name`() throws {
         let (primary, replica) = try nodes()
-        try primary.sqlite3("before.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 50, bytes: 2000))
+        try primary.sqlite3(
+            "before.db",
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 50, bytes: 2000)
+        )
         try waitForSamePosition("before.db", primary, replica)
         try Files.rename(primary.path("before.db"), primary.path("after.db"))
         #expect(!Files.exists(primary.path("before.db")))
@@ -38,8 +43,14 @@ struct FileOperationTests {
     @Test
     func `A database that is renamed onto another becomes one transaction of it`() throws {
         let (primary, replica) = try nodes()
-        try primary.sqlite3("old.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 100, bytes: 2000))
-        try primary.sqlite3("new.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b); INSERT INTO t(b) VALUES('replaced');")
+        try primary.sqlite3(
+            "old.db",
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 100, bytes: 2000)
+        )
+        try primary.sqlite3(
+            "new.db",
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, b); INSERT INTO t(b) VALUES('replaced');"
+        )
         try waitForSamePosition("old.db", primary, replica)
         let before = try primary.position("old.db").txid.rawValue
         try Files.rename(primary.path("new.db"), primary.path("old.db"))
@@ -76,7 +87,10 @@ struct FileOperationTests {
         let connection = try SQLiteConnection(outside)
         try connection.run("CREATE TABLE u(a); INSERT INTO u VALUES('copied')")
         connection.close()
-        try primary.sqlite3("target.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 80, bytes: 2000))
+        try primary.sqlite3(
+            "target.db",
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 80, bytes: 2000)
+        )
         try waitForSamePosition("target.db", primary, replica)
         let copy = try Outcome.of(["cp", outside, primary.path("target.db")], in: cluster.folder.path)
         #expect(copy.exit == .code(0), "\(copy.errors)")
@@ -127,7 +141,10 @@ struct FileOperationTests {
         try FileDescriptor.open(file, [.writeOnly, .create]).write([1, 2, 3], at: 0)
         #expect(try Files.read(file) == [1, 2, 3])
         #expect(throws: Errno.nameTooLong) {
-            _ = try FileDescriptor.open(primary.path(String(repeating: "g", count: 300)), [.writeOnly, .create])
+            _ = try FileDescriptor.open(
+                primary.path(String(repeating: "g", count: 300)),
+                [.writeOnly, .create]
+            )
         }
         try Files.unlink(file)
     }
@@ -171,14 +188,16 @@ struct FileOperationTests {
     @Test
     func `Two processes share one write-ahead log`() throws {
         let (primary, replica) = try nodes()
-        let writers = try (1...2).map { index in
-            try Program(
-                [
-                    try Binary.path("workload"), "write", primary.path("shared.db"), "wal", "\(index)", "mixed", "150",
-                ],
-                output: primary.settings.folder + "/writer\(index)"
-            )
-        }
+        let writers = try (1...2)
+            .map { index in
+                try Program(
+                    [
+                        try Binary.path("workload"), "write", primary.path("shared.db"), "wal", "\(index)",
+                        "mixed", "150",
+                    ],
+                    output: primary.settings.folder + "/writer\(index)"
+                )
+            }
         for writer in writers {
             #expect(try writer.waitForExit(within: .seconds(50)) == .code(0), "\(writer.output.suffix(300))")
         }
@@ -189,14 +208,16 @@ struct FileOperationTests {
     @Test
     func `Several processes share a database with a rollback journal`() throws {
         let (primary, replica) = try nodes()
-        let writers = try (1...3).map { index in
-            try Program(
-                [
-                    try Binary.path("workload"), "write", primary.path("queue.db"), "delete", "\(index)", "plain", "40",
-                ],
-                output: primary.settings.folder + "/queue\(index)"
-            )
-        }
+        let writers = try (1...3)
+            .map { index in
+                try Program(
+                    [
+                        try Binary.path("workload"), "write", primary.path("queue.db"), "delete", "\(index)",
+                        "plain", "40",
+                    ],
+                    output: primary.settings.folder + "/queue\(index)"
+                )
+            }
         for writer in writers {
             #expect(try writer.waitForExit(within: .seconds(50)) == .code(0), "\(writer.output.suffix(300))")
         }

@@ -8,7 +8,9 @@ import Testing
 @Suite(.serialized, .logsOnFailure)
 struct FullDiskTests {
     @Test(arguments: ["wal", "delete"])
-    func `A full disk on the primary reaches SQLite, and all recovers when space returns`(mode: String) async throws {
+    func `A full disk on the primary reaches SQLite, and all recovers when space returns`(
+        mode: String
+    ) async throws {
         try await withCluster(limit: .seconds(90), isStarted: false) { cluster in
             let (primary, replica) = (cluster.primary, try cluster.replica)
             let disk = try SmallDisk(primary.settings.dataFolder, megabytes: 24)
@@ -48,13 +50,19 @@ struct FullDiskTests {
             let disk = try SmallDisk(replica.settings.dataFolder, megabytes: 48)
             defer { disk.remove() }
             try cluster.start()
-            try primary.sqlite3("full.db", "PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
+            try primary.sqlite3(
+                "full.db",
+                "PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);"
+            )
             try primary.sqlite3("full.db", filling(rows: 100, bytes: 2000))
             try waitForSamePosition("full.db", primary, replica)
             try disk.fill(leaving: 1 << 20)
             for _ in 0..<10 { try primary.sqlite3("full.db", filling(rows: 200, bytes: 3000)) }
             try eventually("the replica says that its disk is full") { replica.log.contains("ENOSPC") }
-            let readable = try replica.sqlite3("full.db", "PRAGMA integrity_check; SELECT count(*) >= 100 FROM t;")
+            let readable = try replica.sqlite3(
+                "full.db",
+                "PRAGMA integrity_check; SELECT count(*) >= 100 FROM t;"
+            )
             #expect(readable == "ok\n1")
             try disk.empty()
             try expectConverged("full.db", primary, replica, within: .seconds(30))

@@ -56,7 +56,10 @@ struct HTTPSurfaceTests {
     func `/export gives a database that SQLite opens, on both nodes`() throws {
         let cluster = try Cluster.current()
         let (primary, replica) = try nodes()
-        try primary.sqlite3("export.db", "PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
+        try primary.sqlite3(
+            "export.db",
+            "PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);"
+        )
         try primary.sqlite3("export.db", filling(rows: 500, bytes: 1000))
         try expectConverged("export.db", primary, replica)
         for node in [primary, replica] {
@@ -87,12 +90,18 @@ struct HTTPSurfaceTests {
         let (primary, replica) = try nodes()
         let client = HTTPClient()
         let stranger = try client.request(
-            "POST", replica.url("/stream"), headers: ["Litefs-Id": "00000000000000AB", "Litefs-Capabilities": "none"], body: [0, 0, 0, 0]
+            "POST",
+            replica.url("/stream"),
+            headers: ["Litefs-Id": "00000000000000AB", "Litefs-Capabilities": "none"],
+            body: [0, 0, 0, 0]
         )
         #expect(stranger.status == 503, "\(stranger)")
         let own = try primary.get("/info").headers["Litefs-Id"] ?? ""
         let itself = try client.request(
-            "POST", primary.url("/stream"), headers: ["Litefs-Id": own, "Litefs-Capabilities": "none"], body: [0, 0, 0, 0]
+            "POST",
+            primary.url("/stream"),
+            headers: ["Litefs-Id": own, "Litefs-Capabilities": "none"],
+            body: [0, 0, 0, 0]
         )
         #expect(itself.status == 400 && itself.body == Array("cannot connect to self\n".utf8), "\(itself)")
     }
@@ -133,7 +142,8 @@ struct HTTPSurfaceTests {
         let response = try node.get("/metrics")
         #expect(response.headers["Content-Type"]?.hasPrefix("text/plain") == true)
         var samples: [String: Double] = [:]
-        for line in String(decoding: response.body, as: UTF8.self).split(separator: "\n") where !line.hasPrefix("#") {
+        for line in String(decoding: response.body, as: UTF8.self).split(separator: "\n")
+        where !line.hasPrefix("#") {
             let blank = try #require(line.lastIndex(of: " "), "\(line)")
             let value = try #require(Double(line[line.index(after: blank)...]), "\(line)")
             #expect(samples.updateValue(value, forKey: String(line[..<blank])) == nil, "once: \(line)")
@@ -146,6 +156,7 @@ extension JSONValue {
     /// All about a database, wherever it stands.
     fileprivate func description(of database: String) -> String {
         guard case .object(let members) = self else { return "\(self)" }
-        return members.filter { "\($0.value)".contains(database) || $0.name == database }.map { "\($0.value)" }.joined()
+        return members.filter { "\($0.value)".contains(database) || $0.name == database }
+            .map { "\($0.value)" }.joined()
     }
 }

@@ -75,7 +75,8 @@ struct JournalModeTests {
     }
 
     @Test
-    func `Switching journal modes back and forth loses nothing and disturbs no reader of the replica`() throws {
+    func `Switching journal modes back and forth loses nothing and disturbs no reader of the replica`() throws
+    {
         let (primary, replica) = try nodes()
         let name = "switch.db"
         let connection = try primary.open(name)
@@ -110,7 +111,9 @@ struct JournalModeTests {
         let before = try primary.position(name).txid.rawValue
         try connection.run("BEGIN; UPDATE t SET b = randomblob(2100) WHERE id % 3 = 0; SAVEPOINT one")
         try connection.run(filling(rows: 200, bytes: 2500) + "SAVEPOINT two; DELETE FROM t WHERE id > 100")
-        try connection.run("ROLLBACK TO two; UPDATE t SET b = 'x' WHERE id < 50; RELEASE two; SAVEPOINT three")
+        try connection.run(
+            "ROLLBACK TO two; UPDATE t SET b = 'x' WHERE id < 50; RELEASE two; SAVEPOINT three"
+        )
         try connection.run("DELETE FROM t; ROLLBACK TO one; INSERT INTO t(b) VALUES('last'); COMMIT")
         #expect(try primary.position(name).txid.rawValue == before + 1)
         #expect(try connection.value("SELECT count(*) FROM t") == "301")

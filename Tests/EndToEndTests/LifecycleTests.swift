@@ -19,7 +19,10 @@ struct LifecycleTests {
         try await withCluster(replicas: 0, isStarted: false) { cluster in
             let primary = cluster.primary
             try primary.start()
-            try primary.sqlite3("phases.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 100, bytes: 3000))
+            try primary.sqlite3(
+                "phases.db",
+                "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 100, bytes: 3000)
+            )
             try primary.stop()
             for step in 0..<16 {
                 try primary.start(until: .running)
@@ -39,7 +42,8 @@ struct LifecycleTests {
     }
 
     @Test(arguments: [SIGINT, SIGTERM])
-    func `A stop signal ends the process with exit code 0 and the expected lines`(signal: Int32) async throws {
+    func `A stop signal ends the process with exit code 0 and the expected lines`(signal: Int32) async throws
+    {
         try await withCluster(replicas: 0) { cluster in
             let program = try #require(cluster.primary.current)
             program.send(signal)
@@ -94,11 +98,18 @@ struct LifecycleTests {
         try await withCluster(replicas: 0) { cluster in
             let first = cluster.primary.settings
             var samePort = NodeSettings(
-                name: "second", isPrimary: true, in: cluster.folder.path, port: first.port, primaryPort: first.port
+                name: "second",
+                isPrimary: true,
+                in: cluster.folder.path,
+                port: first.port,
+                primaryPort: first.port
             )
             let byPort = try outcome(samePort)
             #expect(byPort.exit == .code(1))
-            #expect(byPort.errors.contains("\(first.port)") && byPort.errors.contains("ERROR:"), "\(byPort.errors)")
+            #expect(
+                byPort.errors.contains("\(first.port)") && byPort.errors.contains("ERROR:"),
+                "\(byPort.errors)"
+            )
             samePort.port = try freePort()
             samePort.mountFolder = first.mountFolder
             let byMount = try outcome(samePort)
@@ -113,12 +124,16 @@ struct LifecycleTests {
     }
 
     @Test
-    func `The data directory survives a restart, also after kill -9, with positions unchanged`() async throws {
+    func `The data directory survives a restart, also after kill -9, with positions unchanged`() async throws
+    {
         try await withCluster { cluster in
             let (primary, replica) = (cluster.primary, try cluster.replica)
             for mode in ["wal", "delete", "persist"] {
                 let name = "restart-\(mode).db"
-                try primary.sqlite3(name, "PRAGMA journal_mode=\(mode); CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
+                try primary.sqlite3(
+                    name,
+                    "PRAGMA journal_mode=\(mode); CREATE TABLE t(id INTEGER PRIMARY KEY, b);"
+                )
                 try primary.sqlite3(name, filling(rows: 50, bytes: 2000))
                 let before = try primary.position(name)
                 try primary.stop()

@@ -7,7 +7,9 @@ import Testing
 @Suite(.serialized, .cluster(replicas: 2), .logsOnFailure)
 struct ReplicaTests {
     @Test(arguments: ["wal", "delete"])
-    func `Readers in other processes see every state of thousands of commits without an error`(mode: String) throws {
+    func `Readers in other processes see every state of thousands of commits without an error`(
+        mode: String
+    ) throws {
         let cluster = try Cluster.current()
         let (primary, replica) = (cluster.primary, try cluster.replica)
         let name = "busy-\(mode).db"
@@ -15,12 +17,13 @@ struct ReplicaTests {
         try run([workload, "write", primary.path(name), mode, "1", "plain", "5"], cluster)
         try waitForSamePosition(name, primary, replica)
         let stop = cluster.folder.path + "/stop-" + mode
-        let readers = try (1...2).map { index in
-            try Program(
-                [workload, "read", replica.path(name), stop],
-                output: cluster.folder.path + "/reader-\(mode)-\(index)"
-            )
-        }
+        let readers = try (1...2)
+            .map { index in
+                try Program(
+                    [workload, "read", replica.path(name), stop],
+                    output: cluster.folder.path + "/reader-\(mode)-\(index)"
+                )
+            }
         let commits = mode == "wal" ? 3000 : 400
         try run([workload, "write", primary.path(name), mode, "2", "mixed", "\(commits)"], cluster)
         try waitForSamePosition(name, primary, replica)
@@ -63,7 +66,8 @@ struct ReplicaTests {
         try waitForSamePosition(name, primary, replica)
         let position = try replica.position(name)
         let statements = [
-            "BEGIN IMMEDIATE", "INSERT INTO t VALUES(2)", "CREATE TABLE u(a)", "VACUUM", "PRAGMA journal_mode=delete",
+            "BEGIN IMMEDIATE", "INSERT INTO t VALUES(2)", "CREATE TABLE u(a)", "VACUUM",
+            "PRAGMA journal_mode=delete",
         ]
         for statement in statements {
             let connection = try replica.open(name)
@@ -91,7 +95,9 @@ struct ReplicaTests {
         try primary.sqlite3("kept.db", "CREATE TABLE t(a);")
         try waitForSamePosition("kept.db", primary, replica)
         let path = replica.path("kept.db")
-        expectRefused("create") { _ = try FileDescriptor.open(replica.path("new.db"), [.writeOnly, .create]) }
+        expectRefused("create") {
+            _ = try FileDescriptor.open(replica.path("new.db"), [.writeOnly, .create])
+        }
         expectRefused("create a journal") {
             _ = try FileDescriptor.open(path + "-journal", [.readWrite, .create])
         }
@@ -110,7 +116,10 @@ struct ReplicaTests {
         let cluster = try Cluster.current()
         let (primary, replica) = (cluster.primary, try cluster.replica)
         let name = "catch-up-\(signal).db"
-        try primary.sqlite3(name, "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 100, bytes: 1000))
+        try primary.sqlite3(
+            name,
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, b);" + filling(rows: 100, bytes: 1000)
+        )
         try waitForSamePosition(name, primary, replica)
         if signal == SIGKILL { try replica.kill() } else { try replica.stop() }
         for _ in 0..<5 { try primary.sqlite3(name, filling(rows: 10, bytes: 1000)) }

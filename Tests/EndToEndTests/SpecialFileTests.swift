@@ -22,7 +22,10 @@ struct SpecialFileTests {
         #expect(try Files.status(replica.path(".primary")).size == 13)
         #expect(try Files.status(replica.path(".lag")).size == 11)
         let lag = try content(replica, ".lag")
-        #expect(lag.utf8.count == 11 && (lag.hasPrefix("+") || lag.hasPrefix("-")) && lag.hasSuffix("\n"), "\(lag)")
+        #expect(
+            lag.utf8.count == 11 && (lag.hasPrefix("+") || lag.hasPrefix("-")) && lag.hasSuffix("\n"),
+            "\(lag)"
+        )
         let names = try Files.list(replica.mount).map(\.name)
         #expect(names.contains(".lag") && names.contains(".primary"), "\(names)")
     }

@@ -18,6 +18,7 @@ final class Cluster: Sendable {
     /// - Parameters:
     ///   - count: How many replicas there are.
     ///   - configure: Changes the settings of each node.
+    /// - Throws: When folders or ports cannot be had.
     init(replicas count: Int = 1, configure: (inout NodeSettings) -> Void = { _ in }) throws {
         let folder = try TestFolder()
         let primaryPort = try freePort()
@@ -69,7 +70,9 @@ final class Cluster: Sendable {
         guardian.begin(.seconds(30))
         defer { guardian.end() }
         for node in replicas + [primary] { try node.stop() }
-        try eventually("nothing is left: \(folder.leftovers)", within: .seconds(5)) { folder.leftovers.isEmpty }
+        try eventually("nothing is left: \(folder.leftovers)", within: .seconds(5)) {
+            folder.leftovers.isEmpty
+        }
     }
 
     /// Ends whatever runs, by force.
@@ -83,7 +86,8 @@ final class Cluster: Sendable {
 
     /// The ends of all logs.
     var logs: String {
-        nodes.map { "---- log of \($0.settings.name)\n" + String($0.log.suffix(3000)) }.joined(separator: "\n")
+        nodes.map { "---- log of \($0.settings.name)\n" + String($0.log.suffix(3000)) }
+            .joined(separator: "\n")
     }
 }
 
@@ -95,6 +99,7 @@ final class Cluster: Sendable {
 ///   - isStarted: Whether the nodes are started before `body`.
 ///   - configure: Changes the settings of each node.
 ///   - body: The test.
+/// - Throws: When the cluster cannot be made or does not end well.
 func withCluster(
     replicas: Int = 1,
     limit: Duration = .seconds(60),

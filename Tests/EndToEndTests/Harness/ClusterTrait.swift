@@ -35,6 +35,7 @@ extension Trait where Self == ClusterTrait {
     /// - Parameters:
     ///   - replicas: How many replicas there are.
     ///   - limit: The longest time for one test; then the daemons are killed.
+    /// - Returns: The trait.
     static func cluster(replicas: Int = 1, limit: Duration = .seconds(60)) -> ClusterTrait {
         ClusterTrait(replicas: replicas, limit: limit)
     }

@@ -13,6 +13,7 @@ import Testing
 ///   - replica: The replica.
 ///   - isReplayed: Whether the LTX files are applied; they must all still be there.
 ///   - limit: The longest time to wait for.
+/// - Throws: When something does not come in time, or cannot be read.
 func expectConverged(
     _ database: String,
     _ primary: DaemonProcess,
@@ -51,11 +52,15 @@ func expectConverged(
     let replay = try TransactionReplay(ltxFolder: folder)
     #expect(replay.position == position, "the LTX files lead to the position")
     let isSame = replay.image == exported
-    #expect(isSame, "the LTX files make up the pages of \(database); byte \(firstDifference(replay.image, exported))")
+    #expect(
+        isSame,
+        "the LTX files make up the pages of \(database); byte \(firstDifference(replay.image, exported))"
+    )
 }
 
 private func firstDifference(_ left: [UInt8], _ right: [UInt8]) -> Int {
-    zip(left, right).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? min(left.count, right.count)
+    zip(left, right).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+        ?? min(left.count, right.count)
 }
 
 /// Waits until both nodes have a database at the same position.

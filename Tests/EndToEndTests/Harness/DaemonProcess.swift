@@ -88,7 +88,9 @@ final class DaemonProcess: Sendable {
         do {
             _ = try current.waitForExit(within: .seconds(3))
         } catch {
-            Issue.record("\(settings.name) does not end after SIGKILL, it waits for its own mount:\n\(current.threads)")
+            Issue.record(
+                "\(settings.name) does not end after SIGKILL, it waits for its own mount:\n\(current.threads)"
+            )
             umount2(mount, Int32(MNT_FORCE))
             _ = try current.waitForExit(within: .seconds(3))
         }
@@ -199,14 +201,17 @@ enum Binary {
     static func path(_ name: String) throws -> String {
         if name == "litefs", let set = getenv("LITEFS_BINARY") { return String(cString: set) }
         let program = try Files.realPath(CommandLine.arguments[0])
-        let maps = text(of: "/proc/self/maps").split(separator: "\n").compactMap { line in
-            line.split(separator: " ").last.map(String.init)
-        }
+        let maps = text(of: "/proc/self/maps").split(separator: "\n")
+            .compactMap { line in
+                line.split(separator: " ").last.map(String.init)
+            }
         for file in [program] + maps where file.contains(".build/") {
             var folder = file[...]
             while let slash = folder.lastIndex(of: "/") {
                 folder = folder[..<slash]
-                if Files.exists(folder + "/" + name), !folder.hasSuffix(".build") { return folder + "/" + name }
+                if Files.exists(folder + "/" + name), !folder.hasSuffix(".build") {
+                    return folder + "/" + name
+                }
             }
         }
         throw FileError("find the program", name, .noEntry)

@@ -19,6 +19,7 @@ final class Program: Sendable {
     ///   - errors: The file for standard errors.
     ///   - input: The file for standard input.
     ///   - environment: Variables beside those of this process.
+    /// - Throws: When the system refuses.
     init(
         _ arguments: [String],
         output: String,
@@ -71,13 +72,17 @@ final class Program: Sendable {
 
     /// What each of its threads does, for somebody who wonders why it does not end.
     var threads: String {
-        ((try? Files.list("/proc/\(pid)/task")) ?? []).map { entry in
-            let folder = "/proc/\(pid)/task/" + entry.name
-            let stack = text(of: folder + "/stack").split(separator: "\n").prefix(8).map { line in
-                line.split(separator: " ").last.map(String.init) ?? ""
+        ((try? Files.list("/proc/\(pid)/task")) ?? [])
+            .map { entry in
+                let folder = "/proc/\(pid)/task/" + entry.name
+                let stack = text(of: folder + "/stack").split(separator: "\n").prefix(8)
+                    .map { line in
+                        line.split(separator: " ").last.map(String.init) ?? ""
+                    }
+                return text(of: folder + "/comm").filter { $0 != "\n" } + ": "
+                    + stack.joined(separator: " < ")
             }
-            return text(of: folder + "/comm").filter { $0 != "\n" } + ": " + stack.joined(separator: " < ")
-        }.joined(separator: "\n")
+            .joined(separator: "\n")
     }
 
     /// What it has written so far.
@@ -102,6 +107,8 @@ struct Outcome {
     ///   - input: What it reads.
     ///   - folder: Where its files lie meanwhile.
     ///   - limit: The longest time; then it is killed.
+    /// - Returns: How it ended, and what it wrote.
+    /// - Throws: When it cannot be started, or takes too long.
     static func of(
         _ arguments: [String],
         input: String = "",

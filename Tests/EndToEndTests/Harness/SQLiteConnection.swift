@@ -79,9 +79,11 @@ final class SQLiteConnection {
     }
 
     private static func row(_ statement: OpaquePointer?) -> String {
-        (0..<sqlite3_column_count(statement)).map { column in
-            sqlite3_column_text(statement, column).map { String(cString: $0) } ?? "NULL"
-        }.joined(separator: "|")
+        (0..<sqlite3_column_count(statement))
+            .map { column in
+                sqlite3_column_text(statement, column).map { String(cString: $0) } ?? "NULL"
+            }
+            .joined(separator: "|")
     }
 
     private func failure(_ sql: String) -> Failure {

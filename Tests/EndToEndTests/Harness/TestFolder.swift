@@ -46,21 +46,26 @@ final class TestFolder: Sendable {
 
     /// Where something is mounted at or below a path, newest first.
     static func mounts(below path: String) -> [String] {
-        text(of: "/proc/self/mountinfo").split(separator: "\n").compactMap { line in
-            let fields = line.split(separator: " ")
-            guard fields.count > 4, fields[4] == path || fields[4].hasPrefix(path + "/") else { return nil }
-            return String(fields[4])
-        }.reversed()
+        text(of: "/proc/self/mountinfo").split(separator: "\n")
+            .compactMap { line in
+                let fields = line.split(separator: " ")
+                guard fields.count > 4, fields[4] == path || fields[4].hasPrefix(path + "/") else {
+                    return nil
+                }
+                return String(fields[4])
+            }
+            .reversed()
     }
 
     /// The processes, this one aside, in whose command line a text occurs; those that ended and wait to be reaped have none.
     private static func processes(with part: String) -> [(pid: Int32, commandLine: String)] {
-        ((try? Files.list("/proc")) ?? []).compactMap { entry in
-            guard let pid = Int32(entry.name), pid != getpid() else { return nil }
-            let words = text(of: "/proc/\(pid)/cmdline").split(separator: "\0")
-            let line = words.joined(separator: " ")
-            return line.contains(part) ? (pid, line) : nil
-        }
+        ((try? Files.list("/proc")) ?? [])
+            .compactMap { entry in
+                guard let pid = Int32(entry.name), pid != getpid() else { return nil }
+                let words = text(of: "/proc/\(pid)/cmdline").split(separator: "\0")
+                let line = words.joined(separator: " ")
+                return line.contains(part) ? (pid, line) : nil
+            }
     }
 }
 

@@ -41,6 +41,9 @@ final class Database {
 
     private func failure(_ sql: String) -> Failure {
         let code = sqlite3_extended_errcode(handle)
-        return Failure(code: code, description: "\(sql): \(String(cString: sqlite3_errmsg(handle))) (\(code))")
+        return Failure(
+            code: code,
+            description: "\(sql): \(String(cString: sqlite3_errmsg(handle))) (\(code))"
+        )
     }
 }

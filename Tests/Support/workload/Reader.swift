@@ -27,7 +27,9 @@ struct Reader {
                     reads += 1
                     if difference != 0 || count != highest || highest < last {
                         errors += 1
-                        say("error: difference \(difference), \(count) rows, highest \(highest), before \(last)")
+                        say(
+                            "error: difference \(difference), \(count) rows, highest \(highest), before \(last)"
+                        )
                     }
                     if highest != last { changes += 1 }
                     last = highest

@@ -11,7 +11,9 @@ struct Writer {
         database = try Database(path)
         self.isMixed = isMixed
         random = SplitMix(state: seed)
-        try database.run("PRAGMA journal_mode=\(journalMode); PRAGMA synchronous=NORMAL; PRAGMA cache_size=20;")
+        try database.run(
+            "PRAGMA journal_mode=\(journalMode); PRAGMA synchronous=NORMAL; PRAGMA cache_size=20;"
+        )
         try database.run(
             """
             CREATE TABLE IF NOT EXISTS ledger(n INTEGER PRIMARY KEY, square INTEGER, b BLOB);
@@ -54,7 +56,9 @@ struct Writer {
 
     private mutating func rollBack(_ n: Int64) throws {
         try database.run("BEGIN IMMEDIATE")
-        try database.run("INSERT OR REPLACE INTO ledger VALUES(\(n) + 1000000, 0, randomblob(\(random.below(150_000))))")
+        try database.run(
+            "INSERT OR REPLACE INTO ledger VALUES(\(n) + 1000000, 0, randomblob(\(random.below(150_000))))"
+        )
         try database.run("ROLLBACK")
     }
 }

@@ -11,7 +11,12 @@ do {
     switch words.dropFirst().first {
     case "write" where words.count == 7:
         guard let seed = UInt64(words[4]), let count = Int(words[6]) else { exit(2) }
-        var writer = try Writer(path: words[2], journalMode: words[3], seed: seed, isMixed: words[5] == "mixed")
+        var writer = try Writer(
+            path: words[2],
+            journalMode: words[3],
+            seed: seed,
+            isMixed: words[5] == "mixed"
+        )
         try writer.run(count)
     case "read" where words.count == 4:
         Reader(path: words[2], stopPath: words[3]).run()
@@ -25,7 +30,9 @@ do {
         try database.run("COMMIT")
         say("held \(before) \(after) \(try database.number("SELECT max(n) FROM ledger"))")
     default:
-        say("usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT | read PATH STOP | hold PATH STOP")
+        say(
+            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT | read PATH STOP | hold PATH STOP"
+        )
         exit(2)
     }
 } catch {
