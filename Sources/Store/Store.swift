@@ -57,6 +57,17 @@ public final class Store: Sendable {
         registry.gauge("litefs_db_count", help: "Databases.") { [weak self] in
             Double(self?.databases.count ?? 0)
         }
+        let gauges: [(name: String, help: String, value: @Sendable (Database) -> Double)] = [
+            ("litefs_db_txid", "Last transaction.", { Double($0.summary.position.txid.rawValue) }),
+            ("litefs_db_ltx_count", "Transaction files.", { Double($0.log.usage.files) }),
+            ("litefs_db_ltx_bytes", "Bytes in transaction files.", { Double($0.log.usage.bytes) }),
+            ("litefs_db_wal_bytes", "Bytes in use in the write-ahead log.", { Double($0.summary.walBytes) }),
+        ]
+        for gauge in gauges {
+            registry.collect(gauge.name, help: gauge.help, kind: .gauge) { [weak self] in
+                (self?.databases ?? []).map { MetricSample(gauge.value($0), labels: ["db": $0.name.text]) }
+            }
+        }
         registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") {
             options.isPrimary ? 1 : 0
         }
