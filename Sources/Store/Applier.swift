@@ -89,7 +89,9 @@ final class Applier: @unchecked Sendable {
             done(received)
             database.locked { database.fault = nil }
             database.context.transactionsAppeared(in: database)
-            if let log, log.run({ $0.frameCount - $0.backfilledFrames >= Self.checkpointFrames }) { checkpoint() }
+            if let log, log.run({ $0.frameCount - $0.backfilledFrames >= Self.checkpointFrames }) {
+                checkpoint()
+            }
         } catch .rejected(_, let reason) {
             log?.run { $0.abandon() }
             try? Files.unlink(received.temporaryPath, ifExists: true)
@@ -147,7 +149,11 @@ final class Applier: @unchecked Sendable {
         var firstPage: UnsafeRawBufferPointer?
         if header.commit != database.table.pageCount {
             // A change of size alone needs a page to carry it.
-            let reader = LogicalReader(files: database.files, frames: database.replica.overlay, pageSize: header.pageSize)
+            let reader = LogicalReader(
+                files: database.files,
+                frames: database.replica.overlay,
+                pageSize: header.pageSize
+            )
             let page = UnsafeMutableRawBufferPointer(rebasing: carrier.bytes[..<header.pageSize.bytes])
             reader.read(.first, into: page)
             firstPage = UnsafeRawBufferPointer(page)
@@ -158,7 +164,9 @@ final class Applier: @unchecked Sendable {
                 let checksum = PageChecksum.compute(page, data)
                 guard draft.change(page, to: checksum, in: database.table) else { return }
                 if page == .first {
-                    versionBytes = (data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset])
+                    versionBytes = (
+                        data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
+                    )
                 }
                 let local = localPage(page, data)
                 try mapped { () throws(ApplyError) in try wal.append(page, local) }

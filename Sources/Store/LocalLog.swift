@@ -38,8 +38,11 @@ final class LocalLog: @unchecked Sendable {
     /// Bytes in use.
     var walBytes: Int64 { wal.walBytes }
 
-    /// Does something with the log, on the mount thread. Only files opened by their path may be used in there.
-    func run<Result, Failure: Error>(_ body: (ReplicaWAL) throws(Failure) -> Result) throws(Failure) -> Result {
+    /// Does something with the log, on the mount thread.
+    ///
+    /// Only files opened by their path may be used in there.
+    func run<Result, Failure: Error>(_ body: (ReplicaWAL) throws(Failure) -> Result) throws(Failure) -> Result
+    {
         let wal = wal
         return try thread.run { () throws(Failure) in try body(wal) }
     }

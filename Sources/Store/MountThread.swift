@@ -9,7 +9,9 @@ import POSIX
 ///
 /// What it opens, it closes: a descriptor's number means nothing to other threads, nor theirs to it.
 final class MountThread: Sendable {
-    /// Work for the thread. It lets go of the work's closure before it is reported as done.
+    /// Work for the thread.
+    ///
+    /// It lets go of the work's closure before it is reported as done.
     private final class Job: @unchecked Sendable {
         // SAFETY: made by the caller, then touched by the thread alone until it is reported as done.
         private var body: (() -> Void)?

@@ -56,14 +56,18 @@ final class Reconciler: Sendable {
         case .clean, .busy:
             unattended[database.name] = nil
         case .failed(let error):
-            context.logger.debug("database \"\(database.name)\": cannot compare pages, will try again: \(error)")
+            context.logger.debug(
+                "database \"\(database.name)\": cannot compare pages, will try again: \(error)"
+            )
         case .hotJournal:
             let visits = unattended[database.name, default: 0] + 1
             unattended[database.name] = visits
             guard visits >= patience, let folder = context.mountPath else { return }
             unattended[database.name] = nil
             if let message = probe.recover(folder + "/" + database.name.text) {
-                context.logger.warning("database \"\(database.name)\": cannot roll back its journal: \(message)")
+                context.logger.warning(
+                    "database \"\(database.name)\": cannot roll back its journal: \(message)"
+                )
             }
         }
     }
@@ -109,7 +113,9 @@ final class LockProbe: @unchecked Sendable {
         }
     }
 
-    /// Lets SQLite roll back a journal. Returns its message when it cannot.
+    /// Lets SQLite roll back a journal.
+    ///
+    /// Returns its message when it cannot.
     func recover(_ path: String) -> String? {
         thread.run {
             file = nil
