@@ -134,7 +134,7 @@ extension WALCapture {
             if isPadding || frame.page.rawValue > pageCount || frame.page == pageSize.lockPage { continue }
             pages.append(Page(number: frame.page, frame: committedFrames, checksum: frame.checksum))
         }
-        if !isPadding { isLastCommitUnsealed = pending.contains { !$0.isSealed } }
+        isLastCommitUnsealed = pending.contains { !$0.isSealed } || isPadding && isLastCommitUnsealed
         committedChain = chain
         isChainUnknown = !last.isSealed
         lastCommitFrame = commitFrame

@@ -26,7 +26,8 @@ import SQLiteFormat
 //
 // On storage without powersafe overwrite, SQLite repeats the last frame of a transaction, commit size and all, up to the
 // next sector. Such padding is committed, but no transaction. Whether a frame is padding depends on the log alone, so
-// that a log which is captured again gives the same transactions.
+// that a log which is captured again gives the same transactions. A transaction whose only frame repeats the one before,
+// as one does that a savepoint undid, looks the same: it changes no page, and is none either.
 
 /// Follows the writes to a `-wal` and finds the transactions that they complete.
 ///

@@ -10,8 +10,8 @@ final class Connection {
         var description: String { "\(sql): \(message) (\(code))" }
     }
 
-    /// Called after each commit to a log.
-    var onCommit: () -> Void = {}
+    /// Called after each commit to a log, with the number of frames in the log.
+    var onCommit: (Int) -> Void = { _ in }
     private var handle: OpaquePointer?
 
     init(_ path: String, vfs: String, parameters: String = "") throws {
@@ -25,9 +25,9 @@ final class Connection {
                     context,
                     _,
                     _,
-                    _ in
+                    frames in
                     if let context {
-                        Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().onCommit()
+                        Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue().onCommit(Int(frames))
                     }
                     return SQLITE_OK
                 }

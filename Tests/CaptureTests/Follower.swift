@@ -115,6 +115,8 @@ final class Follower {
         }
         if let frame = capture.firstCommittedFrame(overwrittenBy: bytes, at: offset, read: read) {
             count(.withdrawal)
+            // The same transaction may be written once more, and succeed.
+            failed = nil
             for page in capture.withdraw(from: frame, read: read) { suspect.insert(PageNumber(page)) }
             let kept = commits.prefix { $0.lastFrame < frame }
             logCommits -= commits.count - kept.count
@@ -158,6 +160,7 @@ final class Follower {
         for page in unpublished.pages { suspect.insert(page.number) }
         commits.removeLast()
         logCommits -= 1
+        failed = nil
     }
 
     private func cutLog(to size: Int64) {

@@ -12,8 +12,12 @@ final class Primary {
     /// Reads what was committed.
     private(set) var reader: Connection
     private var connections: [Connection] = []
-    /// Commits to the log as SQLite counts them.
+    /// Commits to the log as SQLite counts them, without those that only repeat the frame before.
     private(set) var hookCalls = 0
+    /// Commits that only repeat the frame before: nothing in a log tells them from padding, and they change nothing.
+    private(set) var repetitions = 0
+    /// The log, and its frames, at SQLite's last commit.
+    private var published: (header: WALHeader?, frames: Int) = (nil, 0)
     /// Pages that a transaction added without writing them, found when the content was read.
     private(set) var gaps = 0
 
@@ -28,9 +32,31 @@ final class Primary {
 
     func connect() throws -> Connection {
         let connection = try Connection(folder.file("d"), vfs: vfs.name, parameters: parameters)
-        connection.onCommit = { [unowned self] in hookCalls += 1 }
+        connection.onCommit = { [unowned self] in noteCommit(frames: $0) }
         connections.append(connection)
         return connection
+    }
+
+    private func noteCommit(frames: Int) {
+        let header = follower.capture.header
+        let previous = header == published.header ? published.frames : 0
+        published = (header, frames)
+        if previous > 0, (previous..<frames).allSatisfy({ isRepeated(UInt32($0)) }) {
+            repetitions += 1
+        } else {
+            hookCalls += 1
+        }
+    }
+
+    /// Whether the frame behind has the same page, size of the database, and content.
+    private func isRepeated(_ frame: UInt32) -> Bool {
+        guard let size = follower.capture.pageSize else { return false }
+        let start = Int(WALFrames.offset(ofFrame: frame, pageSize: size))
+        let next = start + WALFrames.frameSize(size)
+        let log = follower.log.bytes
+        return log[start..<start + 8].elementsEqual(log[next..<next + 8])
+            && log[start + WALFrameHeader.size..<next]
+                .elementsEqual(log[next + WALFrameHeader.size..<next + WALFrames.frameSize(size)])
     }
 
     /// Closes all connections; the last one removes the log.

@@ -85,6 +85,22 @@ struct UnsealedFrameTests {
     }
 
     @Test
+    func `A repeated frame whose header is sealed after the commit withdraws nothing`() throws {
+        let writer = try LogWriter()
+        writer.write(writer.headerBytes, at: 0)
+        writer.write(writer.frame(page: 1, commitSize: 1, fill: 1), at: writer.offset(1))
+        let chain = writer.chain
+        writer.write(writer.unsealedFrame(page: 1, commitSize: 1, fill: 1), at: writer.offset(2))
+        #expect(writer.capture.frames == [1, 1])
+        writer.rollBack(to: chain, frame: 1)
+        let bytes = writer.frame(page: 1, commitSize: 1, fill: 1)
+        #expect(writer.write(Array(bytes[..<24]), at: writer.offset(2)).isEmpty)
+        #expect(writer.capture.frames == [1, 1])
+        writer.write(writer.frame(page: 1, commitSize: 1, fill: 2), at: writer.offset(3))
+        #expect(writer.commits.map(\.lastFrame) == [1, 3])
+    }
+
+    @Test
     func `Another header, or a page, over an unsealed transaction withdraws it`() throws {
         for isPage in [false, true] {
             let writer = try LogWriter()

@@ -85,6 +85,22 @@ struct WALScenarioTests {
     }
 
     @Test
+    func `A commit that only repeats the frame before is no transaction`() throws {
+        let primary = try Primary(pageSize: 1024)
+        let connection = try primary.connect()
+        try connection.run(Self.insert(3, bytes: 20))
+        for round in 0..<5 {
+            try connection.run("UPDATE t SET c = \(round)")
+            try primary.verify("round \(round)")
+            // The page is written, although it is as it was.
+            try connection.run("BEGIN; SAVEPOINT s; UPDATE t SET c = -1; ROLLBACK TO s; RELEASE s; COMMIT")
+            try primary.verify("repeated \(round)")
+        }
+        #expect(primary.repetitions == 5)
+        #expect(primary.follower.seen[.withdrawal] == nil)
+    }
+
+    @Test
     func `Checkpoints of all kinds, restarts and a bounded log change nothing`() throws {
         let primary = try Primary(pageSize: 4096)
         let connections = try (0..<3).map { _ in try primary.connect() }
