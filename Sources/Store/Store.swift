@@ -71,7 +71,6 @@ public final class Store: Sendable {
         registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") {
             options.isPrimary ? 1 : 0
         }
-        publishMetrics(registry)
     }
 
     private func open(_ name: DatabaseName) {
