@@ -33,6 +33,24 @@ final class DataFolder {
         return try Store(options: options, logger: logger, registry: MetricsRegistry())
     }
 
+    /// Opens the store for `body` and lets it go: closed in good order, or as if the daemon had died.
+    func session<Result>(
+        closing: Bool = false,
+        primary: Bool = true,
+        _ body: (Store) throws -> Result
+    ) throws -> Result {
+        let store = try open(primary: primary)
+        defer { if closing { store.close() } }
+        return try body(store)
+    }
+
+    /// Position of a database after the store was opened once more.
+    func position(_ name: String, closing: Bool = false) throws -> Position {
+        try session(closing: closing) { store in
+            try #require(store.database(try named(name))).summary.position
+        }
+    }
+
     /// Runs SQL on the database file of a name, as somebody who edits the data directory while the daemon is down.
     func edit(_ name: String, _ sql: String) throws {
         let folder = path + "/dbs/" + name

@@ -29,9 +29,10 @@ func aNameThatCannotBeADatabasesIsRefused(_ text: String) {
 
 @Test func theFirstPrimaryMakesAClusterIDThatStays() throws {
     let folder = try DataFolder()
-    let first = try #require(try folder.open().clusterID)
-    #expect(try folder.open().clusterID == first)
-    #expect(try folder.open(primary: false).clusterID == first)
+    let first = try folder.session { $0.clusterID }
+    #expect(first != nil)
+    #expect(try folder.session { $0.clusterID } == first)
+    #expect(try folder.session(primary: false) { $0.clusterID } == first)
 }
 
 @Test func aDatabaseThatLiesInTheDataDirectoryBecomesTransactionOne() throws {
@@ -51,41 +52,33 @@ func aNameThatCannotBeADatabasesIsRefused(_ text: String) {
 @Test func aCleanStopSavesTheChecksumsAndTheNextStartUsesThemOnce() throws {
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
-    let first = try folder.open()
-    let position = try #require(first.database(try named("a.db"))).summary.position
-    first.close()
+    let position = try folder.position("a.db", closing: true)
     #expect(Files.exists(folder.path + "/dbs/a.db/checksums"))
-    let second = try folder.open()
-    #expect(try #require(second.database(try named("a.db"))).summary.position == position)
+    #expect(try folder.position("a.db") == position)
     #expect(!Files.exists(folder.path + "/dbs/a.db/checksums"))
 }
 
 @Test func damagedSavedChecksumsAreNotBelieved() throws {
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
-    let first = try folder.open()
-    let position = try #require(first.database(try named("a.db"))).summary.position
-    first.close()
+    let position = try folder.position("a.db", closing: true)
     let path = folder.path + "/dbs/a.db/checksums"
     let bytes = try Files.read(path)
     for index in stride(from: 0, to: bytes.count, by: 7) {
         var damaged = bytes
         damaged[index] ^= 0x10
         try Files.replace(path, with: damaged)
-        let store = try folder.open()
-        #expect(try #require(store.database(try named("a.db"))).summary.position == position)
+        #expect(try folder.position("a.db") == position)
     }
     try Files.replace(path, with: Array(bytes.prefix(50)))
-    #expect(try #require(try folder.open().database(try named("a.db"))).summary.position == position)
+    #expect(try folder.position("a.db") == position)
 }
 
 @Test(arguments: [true, false])
 func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throws {
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
-    let first = try folder.open()
-    let before = try #require(first.database(try named("a.db"))).summary.position
-    if isClean { first.close() }
+    let before = try folder.position("a.db", closing: isClean)
     try folder.edit("a.db", "INSERT INTO t VALUES(1); INSERT INTO t VALUES(2)")
     let store = try folder.open()
     let database = try #require(store.database(try named("a.db")))
@@ -97,9 +90,9 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
 @Test func aTornNewestTransactionFileIsSetAsideAndMadeAgain() throws {
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
-    _ = try folder.open()
+    _ = try folder.position("a.db")
     try folder.edit("a.db", "INSERT INTO t VALUES(1)")
-    let position = try #require(try folder.open().database(try named("a.db"))).summary.position
+    let position = try folder.position("a.db")
     #expect(position.txid == TXID(2))
     let file = folder.path + "/dbs/a.db/ltx/0000000000000002-0000000000000002.ltx"
     try Files.replace(file, with: Array(try Files.read(file).dropLast(9)))
@@ -112,9 +105,9 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
 @Test func aTransactionThatLackedOnlyItsNameIsPublished() throws {
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
-    _ = try folder.open()
+    _ = try folder.position("a.db")
     try folder.edit("a.db", "INSERT INTO t VALUES(1)")
-    let position = try #require(try folder.open().database(try named("a.db"))).summary.position
+    let position = try folder.position("a.db")
     let file = folder.path + "/dbs/a.db/ltx/0000000000000002-0000000000000002.ltx"
     let content = try Files.read(file)
     try Files.rename(file, file + ".tmp")
@@ -126,7 +119,7 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
 @Test func aMissingDatabaseFileIsNamedAndItsRecordIsKept() throws {
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
-    _ = try folder.open()
+    _ = try folder.position("a.db")
     try Files.unlink(folder.path + "/dbs/a.db/database")
     let store = try folder.open()
     let database = try #require(store.database(try named("a.db")))
@@ -139,7 +132,7 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
 @Test func commitsLeftInTheLogAreCapturedWithTheirOwnTXIDs() throws {
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
-    _ = try folder.open()
+    _ = try folder.position("a.db")
     // A copy of database and log while a connection is open: three commits that no checkpoint has copied.
     let scratch = folder.path + "/scratch"
     try Files.makeDirectories(scratch + "/dbs/a.db")
@@ -150,7 +143,7 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
     let log = try Files.read(folder.path + "/dbs/a.db/database-wal")
     connection.close()
     try Files.replace(folder.path + "/dbs/a.db/database", with: base)
-    let before = try #require(try folder.open().database(try named("a.db"))).summary.position.txid
+    let before = try folder.position("a.db").txid
     try Files.replace(folder.path + "/dbs/a.db/wal", with: log)
     let store = try folder.open()
     let database = try #require(store.database(try named("a.db")))
@@ -163,7 +156,7 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
     let folder = try DataFolder()
     try folder.edit("a.db", "CREATE TABLE t(a)")
     for value in 1...4 {
-        _ = try folder.open()
+        _ = try folder.position("a.db")
         try folder.edit("a.db", "INSERT INTO t VALUES(\(value))")
     }
     let store = try folder.open(retention: .milliseconds(1))
@@ -201,7 +194,7 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
 @Test func damagedTransactionsAreRefusedAndChangeNothing() throws {
     let source = try DataFolder()
     try source.edit("a.db", "CREATE TABLE t(a); INSERT INTO t VALUES(1)")
-    _ = try source.open()
+    _ = try source.position("a.db")
     let bytes = try source.transaction("a.db", "0000000000000001-0000000000000001.ltx")
     let folder = try DataFolder()
     let store = try folder.open(primary: false)
@@ -230,9 +223,9 @@ func changesMadeWhileTheDaemonWasDownBecomeOneTransaction(_ isClean: Bool) throw
 @Test func aTransactionOutOfOrderIsRefusedAndNamesBothPositions() throws {
     let source = try DataFolder()
     try source.edit("a.db", "CREATE TABLE t(a)")
-    _ = try source.open()
+    _ = try source.position("a.db")
     try source.edit("a.db", "INSERT INTO t VALUES(1)")
-    _ = try source.open()
+    _ = try source.position("a.db")
     let second = try source.transaction("a.db", "0000000000000002-0000000000000002.ltx")
     let folder = try DataFolder()
     let database = try folder.open(primary: false).databaseOrNew(try named("a.db"))
