@@ -23,8 +23,8 @@ private final class Folder {
 
 @Suite struct ConfigLoaderTests {
     @Test func searchesTheCurrentFolderThenHomeThenEtc() {
-        let loader = ConfigLoader(currentDirectory: "/work/x", homeDirectory: "/home/me/") { _ in nil }
-        #expect(loader.searchPaths == ["/work/x/litefs.yml", "/home/me/litefs.yml", "/etc/litefs.yml"])
+        let loader = ConfigLoader(currentDirectory: "/srv/x", homeDirectory: "/home/me/") { _ in nil }
+        #expect(loader.searchPaths == ["/srv/x/litefs.yml", "/home/me/litefs.yml", "/etc/litefs.yml"])
         let homeless = ConfigLoader(currentDirectory: "/", homeDirectory: nil) { _ in nil }
         #expect(homeless.searchPaths == ["/litefs.yml", "/etc/litefs.yml"])
         let current = ConfigLoader(homeDirectory: "") { _ in nil }.searchPaths
