@@ -43,7 +43,6 @@ extension Database {
             locked {
                 for commit in queue.prefix(batch.commits) { queuedPages -= commit.pages.count }
                 queue.removeFirst(batch.commits)
-                storing = 0
                 if logFailure != nil {
                     context.logger.info("database \"\(name)\": transactions can be stored again")
                 }
@@ -54,7 +53,6 @@ extension Database {
             return true
         } catch {
             return locked {
-                storing = 0
                 if logFailure == nil {
                     context.logger.error(
                         "database \"\(name)\": cannot store transactions, will try again: \(error)"
@@ -105,7 +103,6 @@ extension Database {
             pages.keepNewestVersions()
             while let page = pages.last, page.number.rawValue > last.pageCount { pages.removeLast() }
         }
-        storing = count
         let start = WALFrames.offset(ofFrame: first.firstFrame, pageSize: first.pageSize)
         let end = WALFrames.offset(ofFrame: last.lastFrame + 1, pageSize: first.pageSize)
         let isFirst = first.before.txid == .zero

@@ -70,8 +70,6 @@ public final class Database: @unchecked Sendable {
     /// They refer to frames of the log (invariant 3).
     var queue: [QueuedCommit] = []
     var queuedPages = 0
-    /// Commits of `queue` that the log writer is storing now.
-    var storing = 0
     /// Why the log writer cannot store them, as long as it cannot.
     var logFailure: StoreError?
     var logWriter: Thread?
@@ -145,7 +143,7 @@ public final class Database: @unchecked Sendable {
 
     /// Position of the last transaction that is in the log, and so can be sent.
     public var storedPosition: Position {
-        locked { storing == 0 && queue.isEmpty ? position : queue.first?.before ?? position }
+        locked { queue.first?.before ?? position }
     }
 
     // MARK: - Faults
