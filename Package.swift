@@ -144,10 +144,33 @@ let package = Package(
             path: "Tests/Support/workload",
             swiftSettings: strict
         ),
+        .target(
+            name: "Harness",
+            dependencies: ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP"],
+            path: "Tests/Support/Harness",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
         tests(
             "EndToEndTests",
-            ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "workload"],
+            ["Harness", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "litefs", "workload"],
             exclude: ["README.md"]
         ),
+
+        // Trouble on purpose: scripts/soak for hours, SoakTests for a moment.
+        .target(
+            name: "Soak",
+            dependencies: ["Harness", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP"],
+            path: "Tests/Soak",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "litefs-soak",
+            dependencies: ["Soak", "Harness", "POSIX"],
+            path: "Tests/Support/litefs-soak",
+            swiftSettings: strict
+        ),
+        tests("SoakTests", ["Soak", "Harness", "litefs", "workload"]),
     ]
 )

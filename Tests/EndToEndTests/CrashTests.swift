@@ -1,4 +1,5 @@
 import Glibc
+import Harness
 import LTX
 import POSIX
 import Testing
@@ -122,34 +123,5 @@ struct CrashTests {
     private func spin(microseconds: UInt64) {
         let end = MonotonicTime.now + .microseconds(Int64(microseconds))
         while .now < end {}
-    }
-}
-
-/// The random numbers of a run.
-enum Seed {
-    /// The run's seed, printed once.
-    static let value: UInt64 = {
-        let given = getenv("LITEFS_TEST_SEED").flatMap { UInt64(String(cString: $0)) }
-        let seed = given ?? UInt64.random(in: 0 ... .max)
-        print("end-to-end tests: LITEFS_TEST_SEED=\(seed)")
-        return seed
-    }()
-
-    /// The sequence of one test.
-    static func sequence(for test: String) -> Sequence {
-        Sequence(state: test.utf8.reduce(value) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
-    }
-
-    /// splitmix64.
-    struct Sequence: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
     }
 }

@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import Harness
 import LTX
 import POSIX
 import Testing
@@ -68,34 +69,5 @@ struct FullDiskTests {
             try expectConverged("full.db", primary, replica, within: .seconds(30))
             try replica.stop()
         }
-    }
-}
-
-/// A small file system in memory.
-final class SmallDisk {
-    private let path: String
-
-    init(_ path: String, megabytes: Int) throws {
-        self.path = path
-        try Files.makeDirectories(path)
-        guard mount("tmpfs", path, "tmpfs", 0, "size=\(megabytes)m") == 0 else { throw Errno.last }
-    }
-
-    /// Takes all space but some.
-    func fill(leaving bytes: Int) throws {
-        let space = try Files.fileSystem(path)
-        let free = Int(space.f_bavail) * Int(space.f_frsize)
-        let file = try FileDescriptor.open(path + "/ballast", [.writeOnly, .create])
-        let result = posix_fallocate(file.rawValue, 0, off_t(max(1, free - bytes)))
-        guard result == 0 else { throw Errno(rawValue: result) }
-    }
-
-    /// Gives the space back.
-    func empty() throws {
-        try Files.unlink(path + "/ballast")
-    }
-
-    func remove() {
-        umount2(path, Int32(MNT_DETACH))
     }
 }

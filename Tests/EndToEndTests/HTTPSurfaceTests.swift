@@ -1,4 +1,5 @@
 import HTTP
+import Harness
 import JSON
 import LTX
 import POSIX

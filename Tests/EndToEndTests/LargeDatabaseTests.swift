@@ -1,3 +1,4 @@
+import Harness
 import LTX
 import POSIX
 import Testing

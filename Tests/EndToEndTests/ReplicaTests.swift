@@ -1,5 +1,6 @@
 import CSQLite
 import Glibc
+import Harness
 import LTX
 import POSIX
 import Testing

@@ -1,30 +1,30 @@
 /// What stands in a node's `litefs.yml`.
-struct NodeSettings: Sendable {
+package struct NodeSettings: Sendable {
     /// The node's name, also that of its folder.
-    var name: String
+    package var name: String
     /// Whether it is the static primary.
-    var isPrimary: Bool
+    package var isPrimary: Bool
     /// Where data directory, mount, log and configuration lie.
-    var folder: String
+    package var folder: String
     /// Where its HTTP server listens on loopback.
-    var port: UInt16
+    package var port: UInt16
     /// Where the primary's HTTP server listens on loopback.
-    var primaryPort: UInt16
+    package var primaryPort: UInt16
     /// The primary's name in `.primary`.
-    var primaryHost = "primary-host"
+    package var primaryHost = "primary-host"
     /// The data directory.
-    var dataFolder: String
+    package var dataFolder: String
     /// The mount.
-    var mountFolder: String
+    package var mountFolder: String
     /// More lines for each section, without indentation.
-    var sections: [String: [String]] = [:]
+    package var sections: [String: [String]] = [:]
     /// Lines at the end of the file.
-    var more = ""
+    package var more = ""
     /// Arguments after `mount -config PATH`.
-    var arguments: [String] = []
+    package var arguments: [String] = []
 
     /// The usual settings of a node in a folder.
-    init(name: String, isPrimary: Bool, in folder: String, port: UInt16, primaryPort: UInt16) {
+    package init(name: String, isPrimary: Bool, in folder: String, port: UInt16, primaryPort: UInt16) {
         self.name = name
         self.isPrimary = isPrimary
         self.folder = folder + "/" + name
@@ -35,7 +35,7 @@ struct NodeSettings: Sendable {
     }
 
     /// The configuration file's text.
-    var text: String {
+    package var text: String {
         var all = sections
         func add(_ section: String, _ lines: [String]) { all[section] = lines + (all[section] ?? []) }
         add("data", ["dir: \"\(dataFolder)\""])

@@ -1,10 +1,9 @@
 import LTX
 import POSIX
 import SQLiteFormat
-import Testing
 
 /// A database that is rebuilt from nothing but the LTX files of a node.
-struct TransactionReplay {
+package struct TransactionReplay {
     /// The pages so far, one after the other.
     private(set) var image: [UInt8] = []
     /// Where the last file led to.
@@ -14,11 +13,11 @@ struct TransactionReplay {
     private var pageSize = 0
 
     /// Applies all files of a database in order, from its first snapshot on.
-    init(ltxFolder: String) throws {
+    package init(ltxFolder: String) throws {
         let names = try Files.list(ltxFolder).compactMap { LTXFileName($0.name) }
             .sorted { $0.minTXID < $1.minTXID }
-        let first = try #require(names.first, "there are LTX files in \(ltxFolder)")
-        try #require(first.minTXID == TXID(1), "the first file is a snapshot: \(first)")
+        let first = try required(names.first, "there are LTX files in \(ltxFolder)")
+        try check(first.minTXID == TXID(1), "the first file is a snapshot: \(first)")
         for name in names {
             try apply(try Files.read("\(ltxFolder)/\(name)", limit: 1 << 30), name)
         }
@@ -43,16 +42,18 @@ struct TransactionReplay {
             }
         }
         try decoder.finish()
-        let (end, start) = (try #require(trailer), try #require(header))
+        let (end, start) = (
+            try required(trailer, "\(name): trailer"), try required(header, "\(name): header")
+        )
         resize(Int(start.commit))
-        try #require(total == end.postApply, "\(name): pages give its post-apply checksum")
+        try check(total == end.postApply, "\(name): pages give its post-apply checksum")
         position = Position(txid: name.maxTXID, postApply: end.postApply)
     }
 
     private mutating func begin(_ header: LTXHeader, _ name: LTXFileName) throws {
-        try #require(header.minTXID == name.minTXID && header.maxTXID == name.maxTXID, "\(name): range")
+        try check(header.minTXID == name.minTXID && header.maxTXID == name.maxTXID, "\(name): range")
         if position.txid != .zero {
-            try #require(header.preApplyPosition == position, "\(name) follows \(position)")
+            try check(header.preApplyPosition == position, "\(name) follows \(position)")
         }
         if header.pageSize.bytes != pageSize {
             resize(0)
@@ -82,11 +83,11 @@ struct TransactionReplay {
 }
 
 /// The checksum of a database file's bytes, computed from nothing but them.
-func databaseChecksum(_ bytes: [UInt8]) throws -> Checksum {
+package func databaseChecksum(_ bytes: [UInt8]) throws -> Checksum {
     guard !bytes.isEmpty else { return .empty }
     let stored = UInt32(bytes[16]) << 8 | UInt32(bytes[17])
-    let pageSize = try #require(PageSize(stored == 1 ? 65536 : stored))
-    try #require(bytes.count % pageSize.bytes == 0, "whole pages")
+    let pageSize = try required(PageSize(stored == 1 ? 65536 : stored), "page size \(stored)")
+    try check(bytes.count % pageSize.bytes == 0, "whole pages")
     var total = Checksum.empty
     bytes.withUnsafeBytes { all in
         for index in 0..<all.count / pageSize.bytes {

@@ -1,16 +1,15 @@
 import Glibc
 import POSIX
 import Synchronization
-import Testing
 
 /// A primary and its replicas on loopback.
-final class Cluster: Sendable {
+package final class Cluster: Sendable {
     /// The cluster of the suite whose test is running.
-    @TaskLocal static var shared: Cluster?
+    @TaskLocal package static var shared: Cluster?
 
-    let folder: TestFolder
-    let primary: DaemonProcess
-    let replicas: [DaemonProcess]
+    package let folder: TestFolder
+    package let primary: DaemonProcess
+    package let replicas: [DaemonProcess]
     private let guardian: Guardian
 
     /// Makes the nodes' folders; nothing is started.
@@ -19,7 +18,7 @@ final class Cluster: Sendable {
     ///   - count: How many replicas there are.
     ///   - configure: Changes the settings of each node.
     /// - Throws: When folders or ports cannot be had.
-    init(replicas count: Int = 1, configure: (inout NodeSettings) -> Void = { _ in }) throws {
+    package init(replicas count: Int = 1, configure: (inout NodeSettings) -> Void = { _ in }) throws {
         let folder = try TestFolder()
         let primaryPort = try freePort()
         func node(_ name: String, isPrimary: Bool) throws -> DaemonProcess {
@@ -42,31 +41,43 @@ final class Cluster: Sendable {
     }
 
     /// All nodes.
-    var nodes: [DaemonProcess] { [primary] + replicas }
+    package var nodes: [DaemonProcess] { [primary] + replicas }
 
     /// The first replica.
-    var replica: DaemonProcess {
-        get throws { try #require(replicas.first) }
+    package var replica: DaemonProcess {
+        get throws { try required(replicas.first, "the cluster has a replica") }
     }
 
     /// The cluster of the suite.
-    static func current() throws -> Cluster { try #require(shared, "the suite has the trait .cluster") }
+    package static func current() throws -> Cluster {
+        try required(shared, "the suite has the trait .cluster")
+    }
 
     /// Starts all nodes and waits until they are ready.
-    func start() throws {
+    package func start() throws {
         try primary.start()
         for replica in replicas { try replica.start() }
     }
 
     /// Does something that must be done within a time; then the daemons are killed, so that nothing waits for ever.
-    func guarded<Result>(_ limit: Duration, _ body: () async throws -> Result) async rethrows -> Result {
+    package func guarded<Result>(
+        _ limit: Duration,
+        _ body: () async throws -> Result
+    ) async rethrows -> Result {
         guardian.begin(limit)
         defer { guardian.end() }
         return try await body()
     }
 
+    /// Like `guarded`, for code that does not suspend.
+    package func limited<Result>(_ limit: Duration, _ body: () throws -> Result) rethrows -> Result {
+        guardian.begin(limit)
+        defer { guardian.end() }
+        return try body()
+    }
+
     /// Ends all nodes in order and expects that nothing is left.
-    func stop() throws {
+    package func stop() throws {
         guardian.begin(.seconds(30))
         defer { guardian.end() }
         for node in replicas + [primary] { try node.stop() }
@@ -76,7 +87,7 @@ final class Cluster: Sendable {
     }
 
     /// Ends whatever runs, by force.
-    func destroy() {
+    package func destroy() {
         guardian.stop()
         for node in nodes {
             try? node.kill()
@@ -85,41 +96,39 @@ final class Cluster: Sendable {
     }
 
     /// The ends of all logs.
-    var logs: String {
+    package var logs: String {
         nodes.map { "---- log of \($0.settings.name)\n" + String($0.log.suffix(3000)) }
             .joined(separator: "\n")
     }
 }
 
-/// Starts a cluster for one test, expects that it ends well, and leaves nothing behind in any case.
+/// Makes a cluster, does something with it, ends it well, and leaves nothing behind in any case.
 ///
 /// - Parameters:
 ///   - replicas: How many replicas there are.
-///   - limit: The longest time, after which the daemons are killed.
+///   - limit: The longest time for `body`, after which the daemons are killed, so that nothing waits for ever.
 ///   - isStarted: Whether the nodes are started before `body`.
 ///   - configure: Changes the settings of each node.
-///   - body: The test.
-/// - Throws: When the cluster cannot be made or does not end well.
-func withCluster(
+///   - body: What is done.
+/// - Returns: What `body` returns.
+/// - Throws: What `body` throws, with the ends of the daemons' logs; a `Finding` when a node does not end well.
+package func withNodes<Result>(
     replicas: Int = 1,
-    limit: Duration = .seconds(60),
+    limit: Duration = .seconds(120),
     isStarted: Bool = true,
     configure: (inout NodeSettings) -> Void = { _ in },
-    _ body: (Cluster) throws -> Void
-) async throws {
+    _ body: (Cluster) throws -> Result
+) throws -> Result {
     let cluster = try Cluster(replicas: replicas, configure: configure)
     defer { cluster.destroy() }
-    try await Cluster.$shared.withValue(cluster) {
-        await cluster.guarded(limit) {
-            do {
-                if isStarted { try cluster.start() }
-                try body(cluster)
-            } catch is ExpectationFailedError {
-                // Recorded already.
-            } catch {
-                Issue.record(error)
-            }
+    do {
+        let result = try cluster.limited(limit) {
+            if isStarted { try cluster.start() }
+            return try body(cluster)
         }
         try cluster.stop()
+        return result
+    } catch {
+        throw Finding("\(error)\n\(cluster.logs)")
     }
 }

@@ -1,11 +1,11 @@
 import POSIX
 
 /// What did not happen in time.
-struct Timeout: Error, CustomStringConvertible {
-    let what: String
-    let limit: Duration
+package struct Timeout: Error, CustomStringConvertible {
+    package let what: String
+    package let limit: Duration
 
-    var description: String { "not within \(limit.seconds) s: \(what)" }
+    package var description: String { "not within \(limit.seconds) s: \(what)" }
 }
 
 /// Waits until a condition holds.
@@ -15,7 +15,7 @@ struct Timeout: Error, CustomStringConvertible {
 ///   - limit: The longest time.
 ///   - condition: Asked again and again, at least twice.
 /// - Throws: `Timeout`, or what the condition throws.
-func eventually(
+package func eventually(
     _ what: @autoclosure () -> String,
     within limit: Duration = .seconds(12),
     _ condition: () throws -> Bool

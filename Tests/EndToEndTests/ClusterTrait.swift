@@ -1,3 +1,4 @@
+import Harness
 import Testing
 
 /// Gives a suite one cluster for all its tests: started before the first, ended well after the last.

@@ -4,12 +4,11 @@ import JSON
 import LTX
 import POSIX
 import Synchronization
-import Testing
 
 /// A node: its folder, and the `litefs` process that runs there, if one does.
-final class DaemonProcess: Sendable {
+package final class DaemonProcess: Sendable {
     /// How far a start is waited for.
-    enum Stage {
+    package enum Stage {
         /// The process runs.
         case running
         /// The mount is there.
@@ -19,34 +18,34 @@ final class DaemonProcess: Sendable {
     }
 
     /// What stands in its configuration file.
-    let settings: NodeSettings
+    package let settings: NodeSettings
     private let program = Mutex<Program?>(nil)
     private let runStart = Mutex(0)
     private let client = HTTPClient()
 
-    init(_ settings: NodeSettings) throws {
+    package init(_ settings: NodeSettings) throws {
         self.settings = settings
         try Files.makeDirectories(settings.folder)
     }
 
     /// The mount.
-    var mount: String { settings.mountFolder }
+    package var mount: String { settings.mountFolder }
     /// Where its log is collected over all runs.
-    var logPath: String { settings.folder + "/log" }
+    package var logPath: String { settings.folder + "/log" }
     /// What it has logged so far.
-    var log: String { text(of: logPath) }
+    package var log: String { text(of: logPath) }
     /// What the current run has logged so far.
-    var runLog: String { String(log.utf8.dropFirst(runStart.withLock { $0 })) ?? "" }
+    package var runLog: String { String(log.utf8.dropFirst(runStart.withLock { $0 })) ?? "" }
     /// The running process; nil before the first start.
-    var current: Program? { program.withLock { $0 } }
+    package var current: Program? { program.withLock { $0 } }
 
     /// The path of a name on the mount.
-    func path(_ name: String) -> String { mount + "/" + name }
+    package func path(_ name: String) -> String { mount + "/" + name }
 
     // MARK: - Life
 
     /// Writes the configuration and starts the process.
-    func start(until stage: Stage = .ready) throws {
+    package func start(until stage: Stage = .ready) throws {
         let config = settings.folder + "/litefs.yml"
         try Files.replace(config, with: Array(settings.text.utf8))
         let binary = try Binary.path("litefs")
@@ -60,7 +59,7 @@ final class DaemonProcess: Sendable {
     }
 
     /// Waits until the node has come so far.
-    func wait(for stage: Stage, within limit: Duration = .seconds(30)) throws {
+    package func wait(for stage: Stage, within limit: Duration = .seconds(30)) throws {
         try eventually("\(settings.name) is \(stage); log:\n\(log.suffix(3000))", within: limit) {
             if let exit = current?.exit {
                 throw Ended(name: settings.name, exit: exit, log: String(log.suffix(3000)))
@@ -77,81 +76,86 @@ final class DaemonProcess: Sendable {
     }
 
     /// Whether its file system is mounted.
-    var isMounted: Bool { TestFolder.mounts(below: mount).contains(mount) }
+    package var isMounted: Bool { TestFolder.mounts(below: mount).contains(mount) }
 
     /// Ends it with SIGKILL.
     ///
     /// A process that waits for its own mount does not end: that is a failure, and the mount is then ended by force.
-    func kill() throws {
+    package func kill() throws {
         guard let current else { return }
         current.send(SIGKILL)
         do {
             _ = try current.waitForExit(within: .seconds(3))
         } catch {
-            Issue.record(
-                "\(settings.name) does not end after SIGKILL, it waits for its own mount:\n\(current.threads)"
-            )
+            let threads = current.threads
             umount2(mount, Int32(MNT_FORCE))
             _ = try current.waitForExit(within: .seconds(3))
+            throw Finding(
+                "\(settings.name) does not end after SIGKILL, it waits for its own mount:\n\(threads)"
+            )
         }
     }
 
     /// Ends it with SIGTERM and expects exit code 0 and no mount.
-    func stop(within limit: Duration = .seconds(10)) throws {
+    package func stop(within limit: Duration = .seconds(10)) throws {
         guard let current, current.exit == nil else { return }
         current.send(SIGTERM)
         let exit = try current.waitForExit(within: limit)
-        #expect(exit == .code(0), "\(settings.name) ends well; log:\n\(log.suffix(3000))")
-        #expect(!isMounted, "\(settings.name) takes its mount away")
+        try check(exit == .code(0), "\(settings.name) ends well; log:\n\(log.suffix(3000))")
+        try check(!isMounted, "\(settings.name) takes its mount away")
     }
 
     /// Waits for the end of the process that was started last.
-    func waitForExit(within limit: Duration = .seconds(10)) throws -> ChildProcess.Exit {
-        try #require(current, "the process was started").waitForExit(within: limit)
+    package func waitForExit(within limit: Duration = .seconds(10)) throws -> ChildProcess.Exit {
+        try required(current, "the process was started").waitForExit(within: limit)
     }
 
     /// Takes a mount away whose process was killed.
-    func removeDeadMount() {
+    package func removeDeadMount() {
         while isMounted, umount2(mount, Int32(MNT_DETACH)) == 0 {}
     }
 
     // MARK: - Questions
 
     /// The URL of a route.
-    func url(_ path: String) -> String { "http://127.0.0.1:\(settings.port)\(path)" }
+    package func url(_ path: String) -> String { "http://127.0.0.1:\(settings.port)\(path)" }
 
     /// Asks its HTTP server.
-    func get(_ path: String, method: String = "GET") throws -> HTTPClient.Response {
+    package func get(_ path: String, method: String = "GET") throws -> HTTPClient.Response {
         try client.request(method, url(path))
     }
 
     /// The answer of `/info`.
-    func info() throws -> JSONValue {
+    package func info() throws -> JSONValue {
         try JSONValue.parse(try get("/info").body)
     }
 
     /// The bytes of a database as `/export` gives them.
-    func export(_ name: String) throws -> [UInt8] {
+    package func export(_ name: String) throws -> [UInt8] {
         let response = try HTTPClient(limits: .large).request("GET", url("/export?name=" + name))
-        try #require(response.status == 200, "\(String(decoding: response.body.prefix(500), as: UTF8.self))")
+        try check(response.status == 200, "\(String(decoding: response.body.prefix(500), as: UTF8.self))")
         return response.body
     }
 
     /// A database's position as its special file says.
-    func position(_ name: String) throws -> Position {
+    package func position(_ name: String) throws -> Position {
         let content = try Files.read(path(name + "-pos"))
-        return try #require(
+        return try required(
             Position(String(decoding: content.dropLast(), as: UTF8.self)),
             "\(String(decoding: content, as: UTF8.self))"
         )
     }
 
     /// Opens a database on the mount.
-    func open(_ name: String) throws -> SQLiteConnection { try SQLiteConnection(path(name)) }
+    package func open(_ name: String) throws -> SQLiteConnection { try SQLiteConnection(path(name)) }
 
     /// Runs the `sqlite3` program on a database of the mount; throws when it says anything on its error output.
     @discardableResult
-    func sqlite3(_ name: String, _ sql: String, within limit: Duration = .seconds(60)) throws -> String {
+    package func sqlite3(
+        _ name: String,
+        _ sql: String,
+        within limit: Duration = .seconds(60)
+    ) throws -> String {
         let script = ".bail on\n.timeout 10000\n" + sql + "\n"
         let outcome = try Outcome.of(
             ["sqlite3", "-batch", path(name)],
@@ -167,26 +171,26 @@ final class DaemonProcess: Sendable {
 }
 
 /// A daemon ended that should run.
-struct Ended: Error, CustomStringConvertible {
-    let name: String
-    let exit: ChildProcess.Exit
-    let log: String
+package struct Ended: Error, CustomStringConvertible {
+    package let name: String
+    package let exit: ChildProcess.Exit
+    package let log: String
 
-    var description: String { "\(name) ended with \(exit); log:\n\(log)" }
+    package var description: String { "\(name) ended with \(exit); log:\n\(log)" }
 }
 
 /// The `sqlite3` program failed.
-struct ProgramFailure: Error, CustomStringConvertible {
-    let node: String
-    let sql: String
-    let text: String
+package struct ProgramFailure: Error, CustomStringConvertible {
+    package let node: String
+    package let sql: String
+    package let text: String
 
-    var description: String { "sqlite3 on \(node): \(sql.prefix(300)): \(text)" }
+    package var description: String { "sqlite3 on \(node): \(sql.prefix(300)): \(text)" }
 }
 
 extension HTTPClient.Limits {
     /// For exports.
-    static var large: HTTPClient.Limits {
+    package static var large: HTTPClient.Limits {
         var limits = HTTPClient.Limits()
         limits.responseBody = 2 << 30
         limits.request = .seconds(120)
@@ -196,9 +200,9 @@ extension HTTPClient.Limits {
 }
 
 /// Where the built programs are.
-enum Binary {
+package enum Binary {
     /// The path of a program beside the tests; for `litefs`, LITEFS_BINARY says otherwise.
-    static func path(_ name: String) throws -> String {
+    package static func path(_ name: String) throws -> String {
         if name == "litefs", let set = getenv("LITEFS_BINARY") { return String(cString: set) }
         let program = try Files.realPath(CommandLine.arguments[0])
         let maps = text(of: "/proc/self/maps").split(separator: "\n")

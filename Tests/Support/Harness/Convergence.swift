@@ -1,6 +1,5 @@
 import LTX
 import POSIX
-import Testing
 
 /// Expects that a replica comes to hold exactly what the primary holds.
 ///
@@ -14,7 +13,7 @@ import Testing
 ///   - isReplayed: Whether the LTX files are applied; they must all still be there.
 ///   - limit: The longest time to wait for.
 /// - Throws: When something does not come in time, or cannot be read.
-func expectConverged(
+package func expectConverged(
     _ database: String,
     _ primary: DaemonProcess,
     _ replica: DaemonProcess,
@@ -37,11 +36,11 @@ func expectConverged(
     }
     try waitForSamePosition(database, primary, replica, within: limit)
     let copied = try replica.export(database)
-    #expect(copied.count == exported.count, "exports of \(database) have the same size")
+    try check(copied.count == exported.count, "exports of \(database) have the same size")
     let isEqual = copied == exported
-    #expect(isEqual, "exports of \(database) differ from byte \(firstDifference(copied, exported)) on")
+    try check(isEqual, "exports of \(database) differ from byte \(firstDifference(copied, exported)) on")
     for node in [primary, replica] {
-        #expect(try node.sqlite3(database, "PRAGMA integrity_check;") == "ok", "\(node.settings.name)")
+        try check(try node.sqlite3(database, "PRAGMA integrity_check;") == "ok", "\(node.settings.name)")
     }
     guard isReplayed else { return }
     let folder = primary.settings.dataFolder + "/dbs/\(database)/ltx"
@@ -50,9 +49,9 @@ func expectConverged(
         try Files.list(folder).contains { LTXFileName($0.name)?.maxTXID == position.txid }
     }
     let replay = try TransactionReplay(ltxFolder: folder)
-    #expect(replay.position == position, "the LTX files lead to the position")
+    try check(replay.position == position, "the LTX files lead to the position")
     let isSame = replay.image == exported
-    #expect(
+    try check(
         isSame,
         "the LTX files make up the pages of \(database); byte \(firstDifference(replay.image, exported))"
     )
@@ -64,7 +63,7 @@ private func firstDifference(_ left: [UInt8], _ right: [UInt8]) -> Int {
 }
 
 /// Waits until both nodes have a database at the same position.
-func waitForSamePosition(
+package func waitForSamePosition(
     _ database: String,
     _ primary: DaemonProcess,
     _ replica: DaemonProcess,

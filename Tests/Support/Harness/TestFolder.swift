@@ -3,13 +3,13 @@ import POSIX
 import Synchronization
 
 /// A fresh folder that goes at the end, with everything that is mounted or runs in it.
-final class TestFolder: Sendable {
+package final class TestFolder: Sendable {
     /// The absolute path, without links.
-    let path: String
+    package let path: String
 
     private static let prefix = "/tmp/litefs-e2e-"
 
-    init() throws {
+    package init() throws {
         Self.removeOrphans
         var template = Array((Self.prefix + "\(getpid())-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else { throw Errno.last }
@@ -23,7 +23,7 @@ final class TestFolder: Sendable {
     }
 
     /// What still runs or is mounted in the folder.
-    var leftovers: [String] {
+    package var leftovers: [String] {
         Self.mounts(below: path).map { "mount \($0)" }
             + Self.processes(with: path).map { "process \($0.pid): \($0.commandLine)" }
     }
@@ -45,7 +45,7 @@ final class TestFolder: Sendable {
     }()
 
     /// Where something is mounted at or below a path, newest first.
-    static func mounts(below path: String) -> [String] {
+    package static func mounts(below path: String) -> [String] {
         text(of: "/proc/self/mountinfo").split(separator: "\n")
             .compactMap { line in
                 let fields = line.split(separator: " ")
@@ -70,7 +70,7 @@ final class TestFolder: Sendable {
 }
 
 /// A port of the loopback interface that nobody listened on a moment ago.
-func freePort() throws -> UInt16 {
+package func freePort() throws -> UInt16 {
     guard let address = SocketAddress.resolve(host: "127.0.0.1", port: 0).first else { throw Errno.noDevice }
     return try Socket.listen(on: address, backlog: 1).localAddress().port
 }

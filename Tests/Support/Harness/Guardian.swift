@@ -3,13 +3,13 @@ import POSIX
 import Synchronization
 
 /// Kills the daemons of a cluster when a test takes too long: calls on their mounts then fail instead of waiting for ever.
-final class Guardian: Sendable {
+package final class Guardian: Sendable {
     private let nodes: [DaemonProcess]
     private let deadline = Mutex<MonotonicTime?>(nil)
     private let event: EventCounter
     private let thread = Mutex<Thread?>(nil)
 
-    init(nodes: [DaemonProcess]) throws {
+    package init(nodes: [DaemonProcess]) throws {
         self.nodes = nodes
         event = try EventCounter()
         thread.withLock { thread in
@@ -20,17 +20,17 @@ final class Guardian: Sendable {
     }
 
     /// Sets the time after which the daemons are killed.
-    func begin(_ limit: Duration) {
+    package func begin(_ limit: Duration) {
         deadline.withLock { $0 = .now + limit }
     }
 
     /// Lets them live.
-    func end() {
+    package func end() {
         deadline.withLock { $0 = nil }
     }
 
     /// Ends the watch.
-    func stop() {
+    package func stop() {
         event.signal()
         let thread = thread.withLock { thread in
             defer { thread = nil }

@@ -5,23 +5,23 @@ import POSIX
 ///
 /// This process holds one connection's worth of POSIX locks on a file: nothing here opens a database file by other means while
 /// a connection has it open.
-final class SQLiteConnection {
+package final class SQLiteConnection {
     /// What SQLite refused.
-    struct Failure: Error, CustomStringConvertible {
-        let sql: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let sql: String
         /// The extended result code.
-        let code: Int32
-        let message: String
+        package let code: Int32
+        package let message: String
 
-        var description: String { "\(sql.prefix(300)): \(message) (\(code))" }
+        package var description: String { "\(sql.prefix(300)): \(message) (\(code))" }
     }
 
     /// The path it was opened with.
-    let path: String
+    package let path: String
     private var handle: OpaquePointer?
 
     /// Opens a database, and makes it unless `flags` say otherwise.
-    init(_ path: String, flags: Int32 = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) throws {
+    package init(_ path: String, flags: Int32 = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) throws {
         self.path = path
         let code = sqlite3_open_v2(path, &handle, flags, nil)
         guard code == SQLITE_OK else { throw failure("open \(path)") }
@@ -32,14 +32,14 @@ final class SQLiteConnection {
     deinit { close() }
 
     /// Closes it; further calls do nothing.
-    func close() {
+    package func close() {
         sqlite3_close_v2(handle)
         handle = nil
     }
 
     /// Runs statements and gives all rows, columns joined by `|`.
     @discardableResult
-    func run(_ sql: String) throws -> [String] {
+    package func run(_ sql: String) throws -> [String] {
         var rows: [String] = []
         var rest: String? = sql
         while let text = rest, text.contains(where: { !$0.isWhitespace && $0 != ";" }) {
@@ -63,11 +63,11 @@ final class SQLiteConnection {
     }
 
     /// The first row; empty when there is none.
-    func value(_ sql: String) throws -> String { try run(sql).first ?? "" }
+    package func value(_ sql: String) throws -> String { try run(sql).first ?? "" }
 
     /// What SQLite says to statements that it must refuse; nil when it did not.
     @discardableResult
-    func refusal(_ sql: String) -> Failure? {
+    package func refusal(_ sql: String) -> Failure? {
         do {
             try run(sql)
             return nil
@@ -96,7 +96,7 @@ final class SQLiteConnection {
 }
 
 /// SQL that adds rows with random content to a table made by `CREATE TABLE t(id INTEGER PRIMARY KEY, b)`.
-func filling(_ table: String = "t", rows: Int, bytes: Int) -> String {
+package func filling(_ table: String = "t", rows: Int, bytes: Int) -> String {
     """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(rows))
     INSERT INTO \(table)(b) SELECT randomblob(\(bytes)) FROM n;

@@ -5,9 +5,9 @@ import Synchronization
 /// A child process whose output goes to a file.
 ///
 /// It is not ended with this value: whoever starts it ends it.
-final class Program: Sendable {
+package final class Program: Sendable {
     /// The file with its standard output and errors.
-    let outputPath: String
+    package let outputPath: String
     private let child: ChildProcess
     private let known = Mutex<ChildProcess.Exit?>(nil)
 
@@ -20,7 +20,7 @@ final class Program: Sendable {
     ///   - input: The file for standard input.
     ///   - environment: Variables beside those of this process.
     /// - Throws: When the system refuses.
-    init(
+    package init(
         _ arguments: [String],
         output: String,
         errors: String? = nil,
@@ -35,10 +35,10 @@ final class Program: Sendable {
         )
     }
 
-    var pid: Int32 { child.pid }
+    package var pid: Int32 { child.pid }
 
     /// How it ended; nil while it runs.
-    var exit: ChildProcess.Exit? {
+    package var exit: ChildProcess.Exit? {
         known.withLock { known in
             if known == nil { known = child.exitIfEnded() }
             return known
@@ -46,7 +46,7 @@ final class Program: Sendable {
     }
 
     /// Sends a signal, unless it ended.
-    func send(_ signal: Int32) {
+    package func send(_ signal: Int32) {
         known.withLock { known in
             if known == nil { known = child.exitIfEnded() }
             if known == nil { child.send(signal: signal) }
@@ -54,7 +54,7 @@ final class Program: Sendable {
     }
 
     /// Waits for its end.
-    func waitForExit(within limit: Duration = .seconds(12)) throws -> ChildProcess.Exit {
+    package func waitForExit(within limit: Duration = .seconds(12)) throws -> ChildProcess.Exit {
         var result: ChildProcess.Exit?
         try eventually("end of process \(pid)\n\(output.suffix(2000))", within: limit) {
             result = exit
@@ -65,13 +65,13 @@ final class Program: Sendable {
     }
 
     /// Ends it with SIGKILL and waits for that.
-    func kill() throws {
+    package func kill() throws {
         send(SIGKILL)
         _ = try waitForExit()
     }
 
     /// What each of its threads does, for somebody who wonders why it does not end.
-    var threads: String {
+    package var threads: String {
         ((try? Files.list("/proc/\(pid)/task")) ?? [])
             .map { entry in
                 let folder = "/proc/\(pid)/task/" + entry.name
@@ -86,19 +86,19 @@ final class Program: Sendable {
     }
 
     /// What it has written so far.
-    var output: String { text(of: outputPath) }
+    package var output: String { text(of: outputPath) }
 }
 
 /// A text file's content; empty when it cannot be read.
-func text(of path: String) -> String {
+package func text(of path: String) -> String {
     String(decoding: (try? Files.read(path, limit: 256 << 20)) ?? [], as: UTF8.self)
 }
 
 /// How a program ended, and what it wrote.
-struct Outcome {
-    let exit: ChildProcess.Exit
-    let output: String
-    let errors: String
+package struct Outcome {
+    package let exit: ChildProcess.Exit
+    package let output: String
+    package let errors: String
 
     /// Runs a program to its end.
     ///
@@ -109,7 +109,7 @@ struct Outcome {
     ///   - limit: The longest time; then it is killed.
     /// - Returns: How it ended, and what it wrote.
     /// - Throws: When it cannot be started, or takes too long.
-    static func of(
+    package static func of(
         _ arguments: [String],
         input: String = "",
         in folder: String,

@@ -1,0 +1,17 @@
+import Harness
+import Soak
+import Testing
+
+/// A few rounds of each trial.
+///
+/// LITEFS_TEST_SEED repeats a run.
+@Suite(.serialized)
+struct SoakTests {
+    @Test(arguments: [(Trial.kills, 3)])
+    func `Short soak`(trial: Trial, rounds: Int) throws {
+        var random = Seed.sequence(for: trial.name)
+        let seed = random.next() % 1_000_000_000
+        let outcome = SoakRun(trial, seed: seed, duration: .seconds(60), rounds: rounds).run()
+        #expect(outcome.findings.isEmpty, "\(outcome.findings.joined(separator: "\n"))")
+    }
+}
