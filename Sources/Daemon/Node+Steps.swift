@@ -36,7 +36,11 @@ extension Node {
         tearDown: @escaping @Sendable () throws -> Void,
         _ parts: Parts
     ) throws(StartError) -> FUSESession {
-        let options = SessionOptions(allowOther: config.fuse.allowOther, debug: config.fuse.debug)
+        let options = SessionOptions(
+            allowOther: config.fuse.allowOther,
+            checksPermissions: lease.isPrimary,
+            debug: config.fuse.debug
+        )
         let session = try parts.start("make the file system", undoing: "end the FUSE session") {
             try FUSESession(fileSystem, options: options)
         } stop: {

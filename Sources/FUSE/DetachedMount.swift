@@ -8,7 +8,13 @@ struct DetachedMount: ~Copyable {
     let root: FileDescriptor
 
     /// Makes the file system for an open `/dev/fuse`.
-    init(device: borrowing FileDescriptor, allowOther: Bool) throws(MountError) {
+    ///
+    /// Other users may use it only with `allowOther`; the kernel checks permission bits only with `checksPermissions`.
+    init(
+        device: borrowing FileDescriptor,
+        allowOther: Bool,
+        checksPermissions: Bool = false
+    ) throws(MountError) {
         let context = cshims_fsopen("fuse", 1)
         guard context >= 0 else { throw .cannotMake(step: "fsopen", Errno.last, detail: "") }
         let configuration = FileDescriptor(owning: context)
@@ -28,6 +34,7 @@ struct DetachedMount: ~Copyable {
         try set("user_id", String(getuid()))
         try set("group_id", String(getgid()))
         if allowOther { try set("allow_other", nil) }
+        if checksPermissions { try set("default_permissions", nil) }
         guard cshims_fsconfig(context, 6, nil, nil, 0) == 0 else {
             throw .cannotMake(step: "create", Errno.last, detail: Self.messages(context))
         }

@@ -8,14 +8,22 @@ import Synchronization
 public struct SessionOptions: Sendable {
     /// Users other than the one who mounts may use the mount.
     public var allowOther: Bool
+    /// The kernel checks permission bits; without, the file system decides alone.
+    public var checksPermissions: Bool
     /// libfuse prints every request on standard error.
     public var debug: Bool
     /// Threads that take requests.
     public var threads: Int
 
     /// Options with their values.
-    public init(allowOther: Bool, debug: Bool = false, threads: Int = 8) {
+    public init(
+        allowOther: Bool,
+        checksPermissions: Bool = false,
+        debug: Bool = false,
+        threads: Int = 8
+    ) {
         self.allowOther = allowOther
+        self.checksPermissions = checksPermissions
         self.debug = debug
         self.threads = threads
     }
@@ -51,7 +59,11 @@ public final class FUSESession: Sendable {
         } catch {
             throw .noDevice(error)
         }
-        let mount = try DetachedMount(device: device, allowOther: options.allowOther)
+        let mount = try DetachedMount(
+            device: device,
+            allowOther: options.allowOther,
+            checksPermissions: options.checksPermissions
+        )
         let counters = RequestCounters()
         // libfuse closes the device when the session is destroyed: nobody else may.
         let deviceNumber = device.release()

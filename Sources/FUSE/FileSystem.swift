@@ -153,7 +153,12 @@ public protocol FileSystem: AnyObject, Sendable {
     /// Makes a folder.
     ///
     /// The new inode counts as looked up once.
-    func makeDirectory(_ name: String, in parent: InodeNumber, mode: UInt32) throws(Errno) -> Entry
+    func makeDirectory(
+        _ name: String,
+        in parent: InodeNumber,
+        mode: UInt32,
+        caller: Caller
+    ) throws(Errno) -> Entry
     /// Removes an empty folder.
     func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno)
     /// Gives a file or folder another name.

@@ -254,7 +254,9 @@ private func addNameOperations(to table: inout fuse_lowlevel_ops) {
         let request = Request(pointer: pointer)
         guard let name = text(name) else { return request.fail(.illegalByteSequence) }
         do throws(Errno) {
-            request.reply(try request.fileSystem.makeDirectory(name, in: parent, mode: mode))
+            request.reply(
+                try request.fileSystem.makeDirectory(name, in: parent, mode: mode, caller: request.caller)
+            )
         } catch {
             request.fail(error)
         }

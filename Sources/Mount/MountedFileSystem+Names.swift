@@ -31,12 +31,19 @@ extension MountedFileSystem {
         if parent == InodeTable.root, let (database, suffix) = databaseOfSidecar(name, isOwn: isOwn) {
             guard case .file(let kind) = suffix else { throw .accessDenied }
             let file = try database.create(kind, mode: mode, isOwn: isOwn)
+            if store.isPrimary {
+                FilePermissions.give(file.descriptor, to: caller)
+                if let main = database.file(.database) {
+                    try FilePermissions.inherit(file.descriptor, from: main.descriptor)
+                }
+            }
             let inode = inodes.lookedUp(place, .database(database, kind, file))
             return (try entry(inode), .keep)
         }
         guard name != ".primary" else { throw .accessDenied }
         try checkLocalChange()
-        let file = try BackingFile.open(try localPath(place), [.readWrite, .create], mode: mode & 0o7777)
+        let file = try BackingFile.open(try localPath(place), [.readWrite, .create], mode: mode & 0o777)
+        FilePermissions.give(file.descriptor, to: caller)
         let inode = inodes.lookedUp(place, .local(file))
         inode.withState { state in
             state.kind = .local(file)
@@ -166,11 +173,18 @@ extension MountedFileSystem {
     /// Makes a folder.
     ///
     /// It and all in it stay on this node.
-    public func makeDirectory(_ name: String, in parent: InodeNumber, mode: UInt32) throws(Errno) -> Entry {
+    public func makeDirectory(
+        _ name: String,
+        in parent: InodeNumber,
+        mode: UInt32,
+        caller: Caller
+    ) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange()
         if try resolve(place, isOwn: false) != nil { throw .exists }
-        try Files.makeDirectory(try localPath(place), mode: mode & 0o7777)
+        let folder = try localPath(place)
+        try Files.makeDirectory(folder, mode: mode & 0o7777)
+        FilePermissions.give(try FileDescriptor.open(folder, [.directory]), to: caller)
         let inode = inodes.lookedUp(place, .folder)
         let path = try inodes.path(of: place)
         logger.info("\"\(path)/\" is a folder: what is in it stays on this node and is not replicated")

@@ -157,14 +157,25 @@ public final class MountedFileSystem: FileSystem {
             return finished(status, inode, timeout)
         case .database(_, let kind, let file):
             var status = try file.descriptor.status().raw
-            status.st_mode = S_IFREG | (kind == .database && !store.isPrimary ? 0o444 : 0o666)
-            (status.st_uid, status.st_gid) = owner
+            if store.isPrimary {
+                status.st_mode = S_IFREG | FilePermissions.ofDatabase(backing: status.st_mode)
+            } else {
+                status.st_mode = S_IFREG | (kind == .database ? 0o444 : 0o666)
+                (status.st_uid, status.st_gid) = owner
+            }
             status.st_nlink = place == nil ? 0 : 1
             return finished(status, inode, timeout)
         case .local(let file):
-            if let file { return finished(try file.descriptor.status().raw, inode, timeout) }
-            guard let place else { throw .stale }
-            return finished(try Files.status(try localPath(place)).raw, inode, timeout)
+            var status: stat
+            if let file {
+                status = try file.descriptor.status().raw
+            } else if let place {
+                status = try Files.status(try localPath(place)).raw
+            } else {
+                throw .stale
+            }
+            status.st_mode = S_IFREG | FilePermissions.ofLocalFile(backing: status.st_mode)
+            return finished(status, inode, timeout)
         case .special(let file):
             let content = file.content(node)
             var status = stat()
@@ -188,7 +199,7 @@ public final class MountedFileSystem: FileSystem {
 
     /// Changes size, mode, owner or times.
     ///
-    /// Mode, owner and times of a database's files do not change.
+    /// On a replica nothing but the daemon's own truncations changes a database's files.
     public func setAttributes(
         of number: InodeNumber,
         _ changes: AttributeChanges,
@@ -198,11 +209,12 @@ public final class MountedFileSystem: FileSystem {
         switch inode.kind {
         case .database(let database, let kind, let file):
             if let size = changes.size { try database.truncate(kind, file, to: size, isOwn: isOwn(caller)) }
+            if store.isPrimary { try file.descriptor.apply(FilePermissions.onBackingFile(changes)) }
         case .local:
             try checkLocalChange()
             let file = try openLocal(inode)
             if let size = changes.size { try file.descriptor.truncate(to: size) }
-            try file.descriptor.apply(changes)
+            try file.descriptor.apply(FilePermissions.onBackingFile(changes))
         case .folder:
             try checkLocalChange()
             guard let place = inode.place else { break }

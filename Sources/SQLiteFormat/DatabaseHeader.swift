@@ -101,11 +101,22 @@ public struct DatabaseHeader: Equatable, Sendable {
     ///
     /// - Parameter fileSize: the size of the database file in bytes.
     /// - Returns: the size in the header if it is valid and the file has that many pages; otherwise the number
-    ///   of whole pages in the file.
+    ///   of pages in the file.
     public func committedPageCount(fileSize: Int64) -> UInt32 {
-        let filePages = UInt32(clamping: max(fileSize, 0) / Int64(pageSize.rawValue))
+        let filePages = pageCount(ofFile: fileSize)
         let isValid = pageCount != 0 && changeCounter == versionValidFor && pageCount <= filePages
         return isValid ? pageCount : filePages
+    }
+
+    /// Pages in a file of a size, the last of which may be cut short.
+    ///
+    /// SQLite counts it as a page and reads what is missing as zeros.
+    ///
+    /// - Parameter fileSize: the size of the database file in bytes.
+    /// - Returns: the number of pages, at most 2³² - 1.
+    public func pageCount(ofFile fileSize: Int64) -> UInt32 {
+        let (pages, rest) = max(fileSize, 0).quotientAndRemainder(dividingBy: Int64(pageSize.rawValue))
+        return UInt32(clamping: rest == 0 ? pages : pages + 1)
     }
 
     /// Whether a file that starts with these bytes is a SQLite database.
@@ -114,6 +125,18 @@ public struct DatabaseHeader: Equatable, Sendable {
     /// - Returns: true if the magic is there and the page size is possible.
     public static func isDatabase(prefix: UnsafeRawBufferPointer) -> Bool {
         prefix.count >= 18 && hasMagic(prefix) && PageSize(stored: prefix.bigEndian16(at: 16)) != nil
+    }
+
+    /// Bytes 18 and 19 of page 1, whatever they say; the page may be damaged otherwise.
+    ///
+    /// - Parameter page: page 1, 20 bytes or more.
+    /// - Returns: the two bytes.
+    public static func versionBytes(
+        ofPage1 page: UnsafeMutableRawBufferPointer
+    ) -> (
+        write: UInt8, read: UInt8
+    ) {
+        (page[writeVersionOffset], page[readVersionOffset])
     }
 
     /// Compares the first 16 bytes, of which there must be as many.

@@ -184,6 +184,7 @@ extension Database {
         if context.options.isPrimary { try drainQueue() }
         try file.descriptor.write(bytes, at: offset)
         guard context.options.isPrimary else { return }
+        lastDatabaseChange = .now
         noteUnjournalled(first...last)
     }
 
@@ -195,6 +196,7 @@ extension Database {
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
         if old > new { preservePagesForSnapshots(new + 1...old) }
         try file.descriptor.truncate(to: size)
+        lastDatabaseChange = .now
         // Pages that are cut off and come back as holes have other content than the table says. What lies beyond the
         // committed size is compared anyway when the database grows.
         let last = min(old, table.pageCount)

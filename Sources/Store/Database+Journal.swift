@@ -46,7 +46,6 @@ extension Database {
         }
         var candidates = dirty
         candidates.formUnion(suspect)
-        versionBytes = (header.writeVersion, header.readVersion)
         do throws(StoreError) {
             try emitDifference(
                 in: candidates,

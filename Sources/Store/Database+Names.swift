@@ -34,6 +34,7 @@ extension Database {
     /// All content of the file is in doubt: it replaces what the table knows.
     private func adoptDatabase(_ file: BackingFile) throws(Errno) {
         isShown = true
+        lastDatabaseChange = .now
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
         let pages = UInt32(
             clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)

@@ -33,7 +33,8 @@ extension Database {
     ///
     /// Call with `monitor` held and the queue empty.
     ///
-    /// Invariants 1 and 5. Table and position change only after the file has its final name. Nothing differs: no transaction.
+    /// Invariants 1 and 5. Table and position change only after the file has its final name, and the version bytes with them:
+    /// they are those of the page 1 that the table knows. Nothing differs: no transaction.
     ///
     /// - Parameters:
     /// - candidates: pages to compare. Pages that the table does not know are always compared.
@@ -52,6 +53,7 @@ extension Database {
         var draft = TableDraft(table, pageSize: pageSize, isRebuilt: isRebuilt)
         let buffer = Buffer(count: pageSize.bytes)
         var writer: LTXFileWriter?
+        var versionBytes = versionBytes
         guard let txid = position.txid.next else {
             throw .fault(database: name.text, reason: "no more transaction IDs")
         }
@@ -62,6 +64,7 @@ extension Database {
             read(page, buffer.bytes)
             let checksum = PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes))
             guard draft.change(page, to: checksum, in: table) else { return }
+            if page == .first { versionBytes = DatabaseHeader.versionBytes(ofPage1: buffer.bytes) }
             if writer == nil { writer = try LTXFileWriter(log, header: header, encoders: context.encoders) }
             try writer?.append(page, UnsafeRawBufferPointer(buffer.bytes))
         }
@@ -94,6 +97,7 @@ extension Database {
             return
         }
         draft.apply(to: &table)
+        self.versionBytes = versionBytes
         position = Position(txid: txid, postApply: postApply)
         timestamp = header.timestampMilliseconds
         counters.commits.increment()
@@ -211,6 +215,10 @@ extension Database {
         try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
     }
 
+    /// A file shorter than its header says is taken for one that is just being copied, until it has rested for so long: then it
+    /// is a damaged database, which is replicated as it is.
+    private static let restOfShortFile = Duration.seconds(2)
+
     /// Returns false when the file is not whole yet: a copy of a database is just being written.
     func reconcileFile() throws(StoreError) -> Bool {
         guard let header = databaseHeader(), let size = try? files.database?.size() else {
@@ -218,9 +226,12 @@ extension Database {
             return true
         }
         let isStamped = header.pageCount != 0 && header.changeCounter == header.versionValidFor
-        if isStamped, size < Int64(header.pageCount) * Int64(header.pageSize.rawValue) { return false }
+        if isStamped, header.pageCount(ofFile: size) < header.pageCount,
+            MonotonicTime.now - lastDatabaseChange < Self.restOfShortFile
+        {
+            return false
+        }
         let pageCount = header.committedPageCount(fileSize: size)
-        versionBytes = (header.writeVersion, header.readVersion)
         if isTableUnknown {
             try rebuildTable(pageSize: header.pageSize, pageCount: pageCount)
         } else {
@@ -248,6 +259,9 @@ extension Database {
         let learned = reader.table(pageCount: pageCount)
         if learned.databaseChecksum == position.postApply {
             table = learned
+            let page1 = Buffer(count: pageSize.bytes)
+            reader.read(.first, into: page1.bytes)
+            versionBytes = DatabaseHeader.versionBytes(ofPage1: page1.bytes)
         } else {
             context.logger.warning(
                 "database \"\(name)\": content differs from position \(position); emitting all of it as one transaction"

@@ -197,7 +197,7 @@ extension Database {
             )
             return
         }
-        noteVersionBytes(content)
+        noteVersionBytes(content, pageSize)
         let filePages =
             databaseHeader()?.committedPageCount(fileSize: size)
             ?? UInt32(clamping: size / Int64(pageSize.rawValue))
@@ -340,9 +340,11 @@ extension Database {
         }
     }
 
-    private func noteVersionBytes(_ content: WALContent) {
-        if let header = databaseHeader() { versionBytes = (header.writeVersion, header.readVersion) }
-        if content.frames.contains(1) { versionBytes = (2, 2) }
+    private func noteVersionBytes(_ content: WALContent, _ pageSize: PageSize) {
+        let page1 = Buffer(count: pageSize.bytes)
+        LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+            .read(.first, into: page1.bytes)
+        versionBytes = DatabaseHeader.versionBytes(ofPage1: page1.bytes)
     }
 
     // MARK: - Replica

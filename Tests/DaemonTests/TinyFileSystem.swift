@@ -66,7 +66,12 @@ final class TinyFileSystem: FileSystem {
     func unlink(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
         throw .readOnlyFileSystem
     }
-    func makeDirectory(_ name: String, in parent: InodeNumber, mode: UInt32) throws(Errno) -> Entry {
+    func makeDirectory(
+        _ name: String,
+        in parent: InodeNumber,
+        mode: UInt32,
+        caller: Caller
+    ) throws(Errno) -> Entry {
         throw .readOnlyFileSystem
     }
     func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) { throw .readOnlyFileSystem }

@@ -59,7 +59,9 @@ struct DatabaseHeaderTests {
         #expect(header.committedPageCount(fileSize: 2 * 4096) == 2)
         #expect(header.committedPageCount(fileSize: 9 * 4096) == 2)
         #expect(header.committedPageCount(fileSize: 4096) == 1)
-        #expect(header.committedPageCount(fileSize: 4095) == 0)
+        #expect(header.committedPageCount(fileSize: 4095) == 1)
+        #expect(header.committedPageCount(fileSize: 4097) == 2)
+        #expect(header.committedPageCount(fileSize: 0) == 0)
         #expect(header.committedPageCount(fileSize: -1) == 0)
         #expect(header.committedPageCount(fileSize: .max) == 2)
         var stale = bytes
