@@ -208,7 +208,9 @@ extension Database {
     private func noteUnjournalled(_ pages: ClosedRange<UInt32>) {
         dirty.insert(pages)
         if journal.isActive { return }
-        if wal.header != nil, pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount })
+        // A checkpoint. It may write pages that a later commit cut off; without a table nothing is known to be cut off.
+        if wal.header != nil, table.pageSize != nil,
+            pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount })
         {
             return
         }

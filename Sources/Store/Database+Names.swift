@@ -32,6 +32,9 @@ extension Database {
     }
 
     /// All content of the file is in doubt: it replaces what the table knows.
+    ///
+    /// Also that which is written next: the log that came before the file may cover its pages, and what is in doubt about the
+    /// log may have been put aside while there was no file to compare.
     private func adoptDatabase(_ file: BackingFile) throws(Errno) {
         isShown = true
         lastDatabaseChange = .now
@@ -40,10 +43,8 @@ extension Database {
             clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)
         )
         let all = max(min(pages, 1), table.pageCount)
-        if all > 0 {
-            dirty.insert(1...all)
-            requestReconcile()
-        }
+        if all > 0 { dirty.insert(1...all) }
+        requestReconcile()
     }
 
     private func adoptLog(_ file: BackingFile) throws(Errno) {

@@ -37,3 +37,22 @@ private func filesWithLog() throws -> (database: [UInt8], log: [UInt8]) {
     #expect(pages[DatabaseHeader.writeVersionOffset] == 2)
     #expect(pages.count == Int(database.summary.pageCount) * 4096)
 }
+
+@Test func aFileThatComesAfterItsLogIsInDoubt() throws {
+    let (content, log) = try filesWithLog()
+    let folder = try DataFolder()
+    let store = try folder.open()
+    let database = try store.databaseOrNew(try named("copy.db"))
+    let (path, logPath) = (folder.path + "/local-copy", folder.path + "/local-copy-wal")
+    try Files.replace(path, with: [])
+    try Files.replace(logPath, with: log)
+    try database.adopt(.wal, try BackingFile.open(logPath, .readWrite), from: logPath)
+    // The reconciler comes while there is nothing to compare.
+    database.locked { database.needsReconcile = false }
+    let file = try BackingFile.open(path, .readWrite)
+    try database.adopt(.database, file, from: path)
+    try content.withUnsafeBytes { bytes in
+        try database.write(.database, file, bytes, at: 0, isOwn: false)
+    }
+    #expect(database.wantsReconcile)
+}
