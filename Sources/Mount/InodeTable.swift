@@ -15,6 +15,15 @@ enum InodeKind: Sendable {
     case local(BackingFile?)
     /// A file whose content the daemon makes up.
     case special(SpecialFile)
+
+    /// The file in the data directory that is open for it.
+    var backing: BackingFile? {
+        switch self {
+        case .database(_, _, let file): file
+        case .local(let file): file
+        case .folder, .special: nil
+        }
+    }
 }
 
 /// An inode that the kernel knows, or may get to know.
@@ -28,8 +37,6 @@ final class Inode: Sendable {
         var place: Place?
         /// How often the kernel looked it up and did not forget it.
         var lookups: UInt64 = 0
-        /// Open files.
-        var opens = 0
         /// The log has said that this file is not replicated.
         var wasNamed = false
     }
@@ -45,6 +52,23 @@ final class Inode: Sendable {
     init(number: InodeNumber, kind: InodeKind, place: Place?) {
         self.number = number
         state = Mutex(State(kind: kind, place: place))
+    }
+
+    /// Notes that the inode was opened; `file` backs it if nothing does yet.
+    func opened(_ file: BackingFile) {
+        withState { state in
+            if case .local(nil) = state.kind { state.kind = .local(file) }
+            state.kind.backing?.opened()
+        }
+    }
+
+    /// Notes that an open file of the inode was closed; a file that has a name can be opened again when it is needed.
+    func closed() {
+        withState { state in
+            guard let file = state.kind.backing else { return }
+            file.closed()
+            if case .local = state.kind, !file.isInUse, state.place != nil { state.kind = .local(nil) }
+        }
     }
 
     var kind: InodeKind { state.withLock { $0.kind } }

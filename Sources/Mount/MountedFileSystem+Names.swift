@@ -38,6 +38,7 @@ extension MountedFileSystem {
                 }
             }
             let inode = inodes.lookedUp(place, .database(database, kind, file))
+            inode.opened(file)
             return (try entry(inode), .keep)
         }
         guard name != ".primary" else { throw .accessDenied }
@@ -45,10 +46,8 @@ extension MountedFileSystem {
         let file = try BackingFile.open(try localPath(place), [.readWrite, .create], mode: mode & 0o777)
         FilePermissions.give(file.descriptor, to: caller)
         let inode = inodes.lookedUp(place, .local(file))
-        inode.withState { state in
-            state.kind = .local(file)
-            state.opens += 1
-        }
+        inode.withState { $0.kind = .local(file) }
+        inode.opened(file)
         return (try entry(inode), .keep)
     }
 
@@ -153,11 +152,7 @@ extension MountedFileSystem {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
             try database.release(kind, to: try localPath(place))
-            inodes.inode(at: place)?
-                .withState { state in
-                    state.kind = .local(file)
-                    state.opens += 1
-                }
+            inodes.inode(at: place)?.withState { $0.kind = .local(file) }
         }
     }
 
@@ -252,11 +247,7 @@ extension MountedFileSystem {
             } else {
                 try database.release(kind, to: path)
             }
-            inode?
-                .withState { state in
-                    state.kind = .local(file)
-                    state.opens += 1
-                }
+            inode?.withState { $0.kind = .local(file) }
             return file
         default:
             if case .local(let open?) = inode?.kind { return open }

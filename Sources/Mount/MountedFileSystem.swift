@@ -237,15 +237,12 @@ public final class MountedFileSystem: FileSystem {
         let inode = try inodes.inode(number)
         let isForWriting = flags.rawValue & O_ACCMODE != O_RDONLY
         switch inode.kind {
-        case .database(let database, let kind, _):
+        case .database(let database, let kind, let file):
             try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
+            inode.opened(file)
         case .local:
             if isForWriting { try checkLocalChange() }
-            let file = try openLocal(inode)
-            inode.withState { state in
-                state.opens += 1
-                if case .local(nil) = state.kind { state.kind = .local(file) }
-            }
+            inode.opened(try openLocal(inode))
         case .folder:
             throw .isDirectory
         case .special:
@@ -270,11 +267,7 @@ public final class MountedFileSystem: FileSystem {
     /// The last user of an open file closed it.
     public func release(_ number: InodeNumber) {
         guard let inode = try? inodes.inode(number) else { return }
-        inode.withState { state in
-            guard case .local = state.kind else { return }
-            state.opens -= 1
-            if state.opens <= 0, state.place != nil { state.kind = .local(nil) }
-        }
+        inode.closed()
     }
 
     /// Reads.

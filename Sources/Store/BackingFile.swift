@@ -26,6 +26,9 @@ public final class BackingFile: Sendable {
     /// The open file.
     public let descriptor: FileDescriptor
 
+    /// Open files of the mount that it backs.
+    private let users = Atomic<Int>(0)
+
     /// Takes over an open file.
     public init(_ descriptor: consuming FileDescriptor) {
         self.descriptor = descriptor
@@ -40,6 +43,21 @@ public final class BackingFile: Sendable {
         throws(Errno) -> BackingFile
     {
         BackingFile(try FileDescriptor.open(path, flags, mode: mode))
+    }
+
+    /// Whether a program, or the daemon itself, has it open on the mount.
+    public var isInUse: Bool { users.load(ordering: .acquiring) > 0 }
+
+    /// Notes that it was opened on the mount.
+    public func opened() {
+        users.add(1, ordering: .acquiringAndReleasing)
+    }
+
+    /// Notes that the last user of an open file of the mount closed it.
+    ///
+    /// The kernel says so also for a process that died.
+    public func closed() {
+        users.subtract(1, ordering: .acquiringAndReleasing)
     }
 
     /// Size in bytes.

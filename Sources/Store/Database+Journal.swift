@@ -10,6 +10,7 @@ extension Database {
             try endJournal { () throws(Errno) in try file.descriptor.write(bytes, at: offset) }
         } else {
             try file.descriptor.write(bytes, at: offset)
+            lastDatabaseChange = .now
             journal.wrote(bytes, at: offset)
         }
     }

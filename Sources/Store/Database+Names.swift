@@ -15,6 +15,7 @@ extension Database {
             try drainQueue()
             try Files.rename(localPath, path(kind))
             files[kind] = file
+            lastDatabaseChange = .now
             switch kind {
             case .database:
                 try adoptDatabase(file)
@@ -37,7 +38,6 @@ extension Database {
     /// log may have been put aside while there was no file to compare.
     private func adoptDatabase(_ file: BackingFile) throws(Errno) {
         isShown = true
-        lastDatabaseChange = .now
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
         let pages = UInt32(
             clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)

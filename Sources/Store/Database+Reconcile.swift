@@ -166,7 +166,7 @@ extension Database {
             }
             let isLocked = probe.isExclusive
             if journal.isActive {
-                return isLocked || probe.isReserved ? .busy : .hotJournal
+                return isLocked || probe.isReserved || isJournalAttended ? .busy : .hotJournal
             }
             do throws(StoreError) {
                 try drainForReconcile()
@@ -182,6 +182,18 @@ extension Database {
             needsReconcile = false
             return .clean
         }
+    }
+
+    /// A journal that nobody has open is hot when its database has not changed for so long: whoever copies a database with its
+    /// journals, file by file, is done.
+    private static let restOfHotJournal = Duration.seconds(2)
+
+    /// Whether somebody may still end the transaction of an active journal.
+    ///
+    /// Locks do not tell it alone: a program may use others than SQLite's own, or none (`nolock=1`). But whoever is in a transaction
+    /// has its journal open, and a process that dies closes it.
+    private var isJournalAttended: Bool {
+        files.journal?.isInUse == true || MonotonicTime.now - lastDatabaseChange < Self.restOfHotJournal
     }
 
     private func drainForReconcile() throws(StoreError) {

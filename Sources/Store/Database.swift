@@ -54,7 +54,7 @@ public final class Database: @unchecked Sendable {
     var journal = JournalState()
     /// Pages written to the database file and not compared with the table since.
     var dirty = PageSet()
-    /// When the database file was last written, cut or put in place.
+    /// When the database file or its journal was last written, cut or put in place.
     var lastDatabaseChange = MonotonicTime.now
     /// Whether the application synced since the last commit: then LTX files are synced too.
     var wasSynced = false

@@ -150,3 +150,32 @@ struct JournalModeTests {
         return (cluster.primary, try cluster.replica)
     }
 }
+
+/// Transactions that take their time.
+@Suite(.serialized, .cluster(), .logsOnFailure)
+struct LongTransactionTests {
+    @Test
+    func `A transaction of a program that takes no locks is left alone`() throws {
+        let cluster = try Cluster.current()
+        let (primary, replica) = (cluster.primary, try cluster.replica)
+        try primary.sqlite3("alone.db", "CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
+        // Spilled pages are in the file, the journal is in force, and for 4 s nothing happens.
+        let sql = """
+            .bail on
+            PRAGMA cache_size = 5;
+            BEGIN;
+            \(filling(rows: 500, bytes: 3000))
+            .system sleep 4
+            COMMIT;
+            SELECT count(*) FROM t;
+            PRAGMA integrity_check;
+            """
+        let outcome = try Outcome.of(
+            ["sqlite3", "-batch", "file:\(primary.path("alone.db"))?nolock=1"],
+            input: sql,
+            in: cluster.folder.path
+        )
+        #expect(outcome.output == "500\nok\n", "\(outcome)")
+        try expectConverged("alone.db", primary, replica)
+    }
+}
