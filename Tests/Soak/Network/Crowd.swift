@@ -14,7 +14,7 @@ enum Crowd {
             for replica in scene.cluster.replicas { try replica.wait(for: .ready, within: .seconds(60)) }
             let seconds = (MonotonicTime.now - start).seconds
             try scene.stop(writer)
-            try scene.expectSound(within: .seconds(60), isReplayed: false)
+            try scene.expectSound(within: .seconds(60))
             let pid = try required(scene.primary.current?.pid, "the primary runs")
             say(
                 "network: \(size) replicas ready after \(seconds) s; the primary has \(try ProcessFacts(of: pid))"

@@ -70,24 +70,4 @@ enum LinkFaults {
             }
         }
     }
-
-    /// The primary ends, well or by a kill, and starts again while a replica is cut off.
-    static func restartWhileCut(_ scene: NetworkScene) throws {
-        let isKilled = Bool.random(using: &scene.round.random)
-        try scene.whileReading(on: scene.direct) {
-            let writer = try scene.write(pause: 20)
-            pause(.milliseconds(300))
-            try scene.directPort.lose(.both, to: scene.primaryPort)
-            pause(.milliseconds(Int64(scene.round.random.next() % 1000)))
-            try scene.stop(writer)
-            if isKilled { try scene.primary.kill() } else { try scene.primary.stop() }
-            scene.round.tally.add(isKilled ? "kills of the primary" : "stops of the primary")
-            try scene.primary.start()
-            try scene.finish(try scene.write(20, pause: 0))
-            try scene.expectNotices(scene.direct, since: .now)
-            let restored = MonotonicTime.now
-            try scene.directPort.recover(.both, to: scene.primaryPort)
-            try scene.expectReconnects(scene.direct, since: restored)
-        }
-    }
 }

@@ -27,7 +27,9 @@ enum NetworkFault: CaseIterable {
     case stoppedReplica
     case stoppedPrimary
     case refusal
-    case restartWhileCut
+    case primaryRestart
+    case replicaRestart
+    case cutSnapshot
 
     /// How many of them happen in one round.
     private static let each = 2
@@ -57,8 +59,10 @@ enum NetworkFault: CaseIterable {
         switch self {
         case .cable: try LinkFaults.cable(scene)
         case .loss: try LinkFaults.loss(scene)
-        case .restartWhileCut: try LinkFaults.restartWhileCut(scene)
+        case .primaryRestart: try RestartFaults.primary(scene)
+        case .replicaRestart: try RestartFaults.replica(scene)
         case .cutInFrame: try ProxyFaults.cutInFrame(scene)
+        case .cutSnapshot: try ProxyFaults.cutSnapshot(scene)
         case .slowReader: try ProxyFaults.slowReader(scene)
         case .slowPrimary: try ProxyFaults.slowPrimary(scene)
         case .refusal: try ProxyFaults.refusal(scene)

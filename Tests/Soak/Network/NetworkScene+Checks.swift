@@ -56,13 +56,13 @@ extension NetworkScene {
     }
 
     /// All replicas come to hold what the primary holds, and nobody complains of anything any more.
-    func expectSound(within limit: Duration = .seconds(30), isReplayed: Bool = true) throws {
+    func expectSound(within limit: Duration = .seconds(30)) throws {
         for (index, replica) in cluster.replicas.enumerated() {
             try expectConverged(
                 Self.database,
                 primary,
                 replica,
-                isReplayed: isReplayed && index == 0,
+                isReplayed: index == 0 && !forgets,
                 within: limit
             )
             try eventually("\(replica.settings.name) is connected") { try Self.isConnected(replica) }

@@ -16,6 +16,8 @@ final class NetworkScene {
     let ports: [NetworkPort]
     let proxy: StreamProxy
     let round: Round
+    /// Whether the primary keeps its transaction files for so short that who was away needs a snapshot.
+    let forgets: Bool
     private var writers = 0
     private var readers = 0
 
@@ -27,7 +29,14 @@ final class NetworkScene {
     var primaryPort: NetworkPort { ports[0] }
     var directPort: NetworkPort { ports[1] }
 
-    private init(_ cluster: Cluster, _ network: TestNetwork, _ ports: [NetworkPort], _ round: Round) throws {
+    private init(
+        _ cluster: Cluster,
+        _ network: TestNetwork,
+        _ ports: [NetworkPort],
+        _ round: Round,
+        forgets: Bool
+    ) throws {
+        self.forgets = forgets
         self.cluster = cluster
         self.network = network
         self.ports = ports
@@ -58,6 +67,8 @@ final class NetworkScene {
     ) throws {
         if let refusal = NetworkNamespace.refusal { throw Finding(refusal) }
         let network = try TestNetwork()
+        let forgets = round.random.next() % 4 == 0
+        if forgets { round.tally.add("rounds with short retention") }
         let ports = try (0...replicas).map { try network.port(10 + $0) }
         var number = 0
         try withNodes(replicas: replicas, limit: limit, isStarted: false) { settings in
@@ -68,9 +79,12 @@ final class NetworkScene {
                 settings.primaryPort = 20_202
             }
             settings.namespace = ports[number].namespace
+            if forgets {
+                settings.sections["data"] = ["retention: 1s", "retention-monitor-interval: 300ms"]
+            }
             number += 1
         } _: { cluster in
-            let scene = try NetworkScene(cluster, network, ports, round)
+            let scene = try NetworkScene(cluster, network, ports, round, forgets: forgets)
             defer { scene.proxy.stop() }
             try cluster.primary.start()
             if startsReplicas { for replica in cluster.replicas { try replica.start() } }

@@ -5,17 +5,7 @@ import POSIX
 enum ProxyFaults {
     /// Connections end after some bytes, most of them in the middle of a large transaction.
     static func cutInFrame(_ scene: NetworkScene) throws {
-        let cuts = (0..<3 + Int(scene.round.random.next() % 5))
-            .map { _ in
-                // The request is short; it is cut more seldom, and its header and body are hit alike.
-                let isAnswer = scene.round.random.next() % 4 != 0
-                let bound = isAnswer ? UInt64(1) << (scene.round.random.next() % 23) : 150
-                return StreamProxy.Cut(
-                    isAnswer: isAnswer,
-                    bytes: Int(scene.round.random.next() % bound),
-                    isReset: Bool.random(using: &scene.round.random)
-                )
-            }
+        let cuts = cuts(3 + Int(scene.round.random.next() % 5), scene)
         try scene.whileReading(on: scene.proxied) {
             scene.proxy.cut(cuts)
             let enough = MonotonicTime.now + .seconds(12)
@@ -27,6 +17,36 @@ enum ProxyFaults {
         scene.round.tally.add("cut connections", cuts.count - scene.proxy.plannedCuts)
         // The last one may be further away than what is left to send.
         scene.proxy.cut([])
+    }
+
+    /// A replica without data begins, and the way ends again and again before it has everything.
+    static func cutSnapshot(_ scene: NetworkScene) throws {
+        try scene.finish(try scene.writeMuch(megabytes: 6))
+        let replica = scene.proxied
+        if Bool.random(using: &scene.round.random) { try replica.kill() } else { try replica.stop() }
+        replica.removeDeadMount()
+        try Files.removeTree(replica.settings.dataFolder)
+        let cuts = cuts(2 + Int(scene.round.random.next() % 4), scene)
+        scene.proxy.cut(cuts)
+        let writer = try scene.write(pause: 20)
+        try replica.start()
+        scene.round.tally.add("cut connections of a new replica", cuts.count - scene.proxy.plannedCuts)
+        scene.proxy.cut([])
+        try scene.stop(writer)
+    }
+
+    private static func cuts(_ count: Int, _ scene: NetworkScene) -> [StreamProxy.Cut] {
+        (0..<count)
+            .map { _ in
+                // The request is short; it is cut more seldom, and its header and body are hit alike.
+                let isAnswer = scene.round.random.next() % 4 != 0
+                let bound = isAnswer ? UInt64(1) << (scene.round.random.next() % 23) : 150
+                return StreamProxy.Cut(
+                    isAnswer: isAnswer,
+                    bytes: Int(scene.round.random.next() % bound),
+                    isReset: Bool.random(using: &scene.round.random)
+                )
+            }
     }
 
     /// The replica takes some kilobytes each second; nobody else notices.

@@ -69,7 +69,8 @@ package final class DaemonProcess: Sendable {
             case .running:
                 return (try? Files.realPath("/proc/\(current?.pid ?? 0)/exe"))?.hasSuffix("/litefs") ?? false
             case .mounted:
-                return isMounted
+                // A mount alone may be that of a run that was killed.
+                return isMounted && runLog.contains("LiteFS mounted to: ")
             case .ready:
                 return isMounted && runLog.contains("connected to cluster, ready")
             }
