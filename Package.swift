@@ -99,6 +99,8 @@ let package = Package(
 
         // For tests only: a SQLite VFS that reports what SQLite writes.
         .target(name: "CRecordingVFS", dependencies: ["CSQLite"], path: "Tests/Support/CRecordingVFS"),
+        // For tests only: network namespaces.
+        .target(name: "CNamespaces", path: "Tests/Support/CNamespaces"),
 
         // Measures the daemon against a native folder; not shipped with it.
         .executableTarget(
@@ -146,7 +148,7 @@ let package = Package(
         ),
         .target(
             name: "Harness",
-            dependencies: ["CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP"],
+            dependencies: ["CNamespaces", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP"],
             path: "Tests/Support/Harness",
             exclude: ["README.md"],
             swiftSettings: strict

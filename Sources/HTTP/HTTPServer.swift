@@ -15,8 +15,10 @@ public final class HTTPServer: Sendable {
         public var idleSeconds: UInt32 = 10
         /// How long a peer may be silent with data on its way to it before its connection is closed.
         ///
-        /// A peer that is alive but does not read is not silent.
-        public var unreachable: Duration = .seconds(5)
+        /// A peer that is alive but does not read is not silent. A stream that says something each second ends within two
+        /// seconds more than this after its peer is gone. Less than two seconds is too short: kernels leave probes that
+        /// come quickly one after the other unanswered.
+        public var unreachable: Duration = .seconds(3)
 
         /// The defaults.
         public init() {}

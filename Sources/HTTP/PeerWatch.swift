@@ -5,10 +5,14 @@ import POSIX
 /// The kernel's own limit (`TCP_USER_TIMEOUT`) would do this too, but it also ends connections of peers that are alive
 /// and only do not read for a while, such as a replica that waits for its disk. This watch tells them apart: a peer
 /// that is alive acknowledges what the kernel repeats or probes, even when it has no room for data.
+///
+/// A connection ends when its peer has owed an answer for half of the limit, and nothing at all has come from it for the whole
+/// limit. So the time counts from the last sign of life, not from when the silence was noticed. Between answers the kernel
+/// asks for such signs by itself (`SO_KEEPALIVE`).
 final class PeerWatch: Sendable {
     private struct State {
         var isStopped = false
-        /// Since when each watched socket has been waiting for an answer; nil when it does not wait.
+        /// Since when each watched socket is known to wait for an answer; nil when it does not wait.
         var waitingSince: [Int32: MonotonicTime?] = [:]
     }
 
@@ -31,7 +35,7 @@ final class PeerWatch: Sendable {
 
     /// Looks at all sockets again and again until `stop`; the body of a thread.
     func run() {
-        let interval = min(max(limit / 5, .milliseconds(50)), .seconds(1))
+        let interval = min(max(limit / 12, .milliseconds(50)), .seconds(1))
         state.withLock { state in
             while !state.pointee.isStopped {
                 check(&state.pointee.waitingSince, now: .now)
@@ -48,13 +52,13 @@ final class PeerWatch: Sendable {
     /// The calls are made under the lock, so that no socket is closed, and its number used anew, meanwhile.
     private func check(_ sockets: inout [Int32: MonotonicTime?], now: MonotonicTime) {
         for (socket, since) in sockets {
-            guard Socket.isUnanswered(socket) else {
+            guard let silence = Socket.unansweredTime(socket) else {
                 if since != nil { sockets[socket] = .some(nil) }
                 continue
             }
             let start = since ?? now
             sockets[socket] = start
-            if now - start >= limit { Socket.shutDown(socket) }
+            if silence >= limit, now - start >= limit / 2 { Socket.shutDown(socket) }
         }
     }
 }

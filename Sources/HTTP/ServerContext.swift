@@ -58,6 +58,8 @@ final class ServerContext: Sendable {
         // A socket whose peer has gone already may refuse; the connection then ends by itself.
         try? Socket.disableDelay(socket)
         try? Socket.enableKeepAlive(socket, idle: .seconds(2))
+        // An older kernel refuses; it probes a peer whose window is closed ever more seldom, and notices its end later.
+        try? Socket.limitRetransmissionDelay(socket)
         context.watch.add(socket)
     }
 }

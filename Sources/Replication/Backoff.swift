@@ -14,9 +14,18 @@ struct Backoff: Sendable {
     }
 
     /// The delay before the next attempt, between 80 and 120 percent of twice the one before.
-    mutating func delay(using random: inout some RandomNumberGenerator) -> Duration {
-        defer { next = min(next * 2, longest) }
-        return next * Int.random(in: 80...120, using: &random) / 100
+    ///
+    /// - Parameters:
+    ///   - bound: The longest delay this time, before disorder; the first delay may be longer.
+    ///   - random: The disorder.
+    /// - Returns: The delay.
+    mutating func delay(
+        atMost bound: Duration? = nil,
+        using random: inout some RandomNumberGenerator
+    ) -> Duration {
+        let delay = min(next, max(first, bound ?? longest))
+        next = min(delay * 2, longest)
+        return delay * Int.random(in: 80...120, using: &random) / 100
     }
 
     /// Begins anew after a success.

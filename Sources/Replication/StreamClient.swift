@@ -14,14 +14,15 @@ public final class StreamClient: Sendable {
         public var primaryURL: String
         /// The primary's name, as the special file `.primary` shows it.
         public var primaryHostname: String
-        /// The delay before the second attempt; it doubles up to ten seconds.
+        /// The delay before the second attempt; it doubles up to ten seconds, and to two as long as the primary cannot be
+        /// reached.
         public var reconnectDelay: Duration = .seconds(1)
         /// Databases that are wanted; nil for all.
         public var databases: Set<DatabaseName>?
         /// Time without a byte after which the primary counts as dead.
         ///
-        /// It says something each second.
-        public var silence: Duration = .seconds(5)
+        /// It says something each second. Both ends notice within five seconds that the other is gone.
+        public var silence: Duration = .seconds(4)
 
         /// Options with the usual times.
         public init(primaryURL: String, primaryHostname: String) {

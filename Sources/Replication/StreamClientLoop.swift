@@ -4,6 +4,12 @@ import Store
 
 /// What the thread of a `StreamClient` does: one attempt after the other.
 struct StreamClientLoop {
+    /// The longest delay while the primary cannot be reached.
+    ///
+    /// An attempt costs nobody anything then, and its end is what readers wait for. Where somebody answers, and refuses or sends
+    /// what cannot be used, delays go on to grow.
+    private static let longestWhileUnreachable = Duration.seconds(2)
+
     private var backoff: Backoff
     private var random = SystemRandomNumberGenerator()
     /// HTTP/1.1 is tried first; a primary with LiteFS 0.5 insists on HTTP/2.
@@ -23,6 +29,7 @@ struct StreamClientLoop {
             "\(id): existing primary found (\(client.options.primaryHostname)), connecting as replica to \"\(url)\""
         )
         var wasReady = false
+        var bound: Duration?
         do {
             defer { _ = client.use(nil) }
             try stream(client, &wasReady)
@@ -39,9 +46,19 @@ struct StreamClientLoop {
             client.logger.warning("\(id): disconnected from primary with error, retrying: \(error)")
             // Perhaps another program serves there now.
             wireProtocol = .http1
+            if Self.isUnreachable(error) { bound = Self.longestWhileUnreachable }
         }
         if wasReady { backoff.reset() }
-        return client.pause(backoff.delay(using: &random))
+        return client.pause(backoff.delay(atMost: bound, using: &random))
+    }
+
+    /// Whether an attempt ended because of the way to the primary, not because of what it said.
+    private static func isUnreachable(_ error: any Error) -> Bool {
+        switch error {
+        case PrimaryRefusal.unreachable: true
+        case let error as HTTPClientError: [.cannotConnect, .stalled, .interrupted].contains(error.kind)
+        default: false
+        }
     }
 
     /// Receives one stream.

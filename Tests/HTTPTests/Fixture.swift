@@ -21,6 +21,14 @@ final class Fixture: Sendable {
 
     deinit { server.stop() }
 
+    /// Whether the kernel can be told to repeat what is not acknowledged at least once a second.
+    static let kernelLimitsRetransmissionDelay: Bool = {
+        guard let address = SocketAddress.resolve(host: "127.0.0.1", port: 0).first,
+            let socket = try? Socket.listen(on: address, backlog: 1)
+        else { return false }
+        return (try? Socket.limitRetransmissionDelay(socket.rawValue)) != nil
+    }()
+
     func url(_ path: String) -> String { "http://127.0.0.1:\(server.boundPort)\(path)" }
 
     /// A connection to the server without a client of ours behind it.

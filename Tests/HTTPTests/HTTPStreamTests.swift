@@ -194,13 +194,13 @@ import Testing
 
     @Test func `a peer that lives but does not read for long keeps its connection`() throws {
         var limits = HTTPServer.Limits()
-        limits.unreachable = .seconds(1)
+        limits.unreachable = .seconds(2)
         let fixture = try Fixture(limits: limits) { _ in
             HTTPResponse(body: .bytes([UInt8](repeating: 7, count: 32 << 20)))
         }
         let socket = try fixture.connect()
         try socket.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        pause(.seconds(4))
+        pause(.seconds(6))
         var count = 0
         let chunk = Buffer(count: 1 << 20)
         while true {
@@ -227,6 +227,29 @@ import Testing
         }
         #expect(body.cancellations == 1)
         #expect(.now - start < .seconds(4))
+    }
+
+    @Test(.enabled(if: Fixture.kernelLimitsRetransmissionDelay, "the kernel is older than Linux 6.15"))
+    func `a peer that did not read for long and then vanishes without a word is noticed`() throws {
+        final class Endless: ResponseBody {
+            let cancellations = Box(0)
+            func read(into buffer: UnsafeMutableRawBufferPointer) -> Int { buffer.count }
+            func cancel() { cancellations.change { $0 += 1 } }
+        }
+        let body = Endless()
+        var limits = HTTPServer.Limits()
+        limits.unreachable = .seconds(2)
+        let fixture = try Fixture(limits: limits) { _ in HTTPResponse(body: .stream(body)) }
+        let socket = try fixture.connect()
+        try socket.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        _ = try socket.receive(until: "\r\n\r\n")
+        // By itself the kernel would probe again after 0.2, 0.4, 0.8, 1.6, 3.2 seconds, and so on.
+        pause(.seconds(7))
+        #expect(body.cancellations.value == 0)
+        try socket.dropEverything()
+        let start = MonotonicTime.now
+        while body.cancellations.value == 0, .now - start < .seconds(10) { pause(.milliseconds(20)) }
+        #expect(.now - start < .seconds(5))
     }
 
     @Test func `a peer that does not read does not hold up the stop`() throws {

@@ -141,6 +141,7 @@ struct LagClockTests {
         }
         backoff.reset()
         #expect(backoff.delay(using: &random).seconds <= 1.2)
+        for _ in 0..<9 { #expect(backoff.delay(atMost: .seconds(2), using: &random).seconds <= 2.4) }
         var zero = Backoff(first: .zero)
         #expect(zero.delay(using: &random) > .zero)
     }

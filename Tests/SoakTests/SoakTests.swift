@@ -8,7 +8,12 @@ import Testing
 @Suite(.serialized)
 struct SoakTests {
     @Test(arguments: [(Trial.kills, 3)])
-    func `Short soak`(trial: Trial, rounds: Int) throws {
+    func `Short soak`(trial: Trial, rounds: Int) throws { try soak(trial, rounds: rounds) }
+
+    @Test(.enabled(if: NetworkNamespace.refusal == nil, "\(NetworkNamespace.refusal ?? "")"))
+    func `Short soak of networks`() throws { try soak(.network, rounds: 1) }
+
+    private func soak(_ trial: Trial, rounds: Int) throws {
         var random = Seed.sequence(for: trial.name)
         let seed = random.next() % 1_000_000_000
         let outcome = SoakRun(trial, seed: seed, duration: .seconds(60), rounds: rounds).run()

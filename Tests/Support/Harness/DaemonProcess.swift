@@ -51,7 +51,8 @@ package final class DaemonProcess: Sendable {
         let binary = try Binary.path("litefs")
         runStart.withLock { $0 = text(of: logPath).utf8.count }
         let started = try Program(
-            [binary, "mount", "-config", config] + settings.arguments,
+            (settings.namespace?.entering ?? [])
+                + [binary, "mount", "-config", config] + settings.arguments,
             output: logPath
         )
         program.withLock { $0 = started }
@@ -68,7 +69,8 @@ package final class DaemonProcess: Sendable {
             case .running:
                 return (try? Files.realPath("/proc/\(current?.pid ?? 0)/exe"))?.hasSuffix("/litefs") ?? false
             case .mounted:
-                return isMounted
+                // A mount alone may be that of a run that was killed.
+                return isMounted && runLog.contains("LiteFS mounted to: ")
             case .ready:
                 return isMounted && runLog.contains("connected to cluster, ready")
             }
@@ -118,11 +120,22 @@ package final class DaemonProcess: Sendable {
     // MARK: - Questions
 
     /// The URL of a route.
-    package func url(_ path: String) -> String { "http://127.0.0.1:\(settings.port)\(path)" }
+    package func url(_ path: String) -> String { "http://\(settings.host):\(settings.port)\(path)" }
 
     /// Asks its HTTP server.
     package func get(_ path: String, method: String = "GET") throws -> HTTPClient.Response {
-        try client.request(method, url(path))
+        try request(client, method, path)
+    }
+
+    /// Asks it from where it runs, so that it answers also while nothing else reaches it.
+    private func request(
+        _ client: HTTPClient,
+        _ method: String,
+        _ path: String
+    ) throws -> HTTPClient.Response {
+        let url = url(path)
+        guard let namespace = settings.namespace else { return try client.request(method, url) }
+        return try namespace.run { try client.request(method, url) }
     }
 
     /// The answer of `/info`.
@@ -130,9 +143,17 @@ package final class DaemonProcess: Sendable {
         try JSONValue.parse(try get("/info").body)
     }
 
+    /// The sum of a metric over all its labels; nil when there is none.
+    package func metric(_ name: String) throws -> Double? {
+        let lines = String(decoding: try get("/metrics").body, as: UTF8.self).split(separator: "\n")
+        let values = lines.filter { $0.hasPrefix(name + " ") || $0.hasPrefix(name + "{") }
+            .compactMap { line in line.split(separator: " ").last.flatMap { Double($0) } }
+        return values.isEmpty ? nil : values.reduce(0, +)
+    }
+
     /// The bytes of a database as `/export` gives them.
     package func export(_ name: String) throws -> [UInt8] {
-        let response = try HTTPClient(limits: .large).request("GET", url("/export?name=" + name))
+        let response = try request(HTTPClient(limits: .large), "GET", "/export?name=" + name)
         try check(response.status == 200, "\(String(decoding: response.body.prefix(500), as: UTF8.self))")
         return response.body
     }

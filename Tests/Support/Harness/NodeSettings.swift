@@ -6,10 +6,16 @@ package struct NodeSettings: Sendable {
     package var isPrimary: Bool
     /// Where data directory, mount, log and configuration lie.
     package var folder: String
-    /// Where its HTTP server listens on loopback.
+    /// The address at which its HTTP server listens.
+    package var host = "127.0.0.1"
+    /// The port at which its HTTP server listens.
     package var port: UInt16
-    /// Where the primary's HTTP server listens on loopback.
+    /// The address of the primary's HTTP server, or of what stands between.
+    package var primaryAddress = "127.0.0.1"
+    /// The port of the primary's HTTP server, or of what stands between.
     package var primaryPort: UInt16
+    /// Where it runs and is asked; nil for the network of this process.
+    package var namespace: NetworkNamespace?
     /// The primary's name in `.primary`.
     package var primaryHost = "primary-host"
     /// The data directory.
@@ -40,12 +46,12 @@ package struct NodeSettings: Sendable {
         func add(_ section: String, _ lines: [String]) { all[section] = lines + (all[section] ?? []) }
         add("data", ["dir: \"\(dataFolder)\""])
         add("fuse", ["dir: \"\(mountFolder)\""])
-        add("http", ["addr: \"127.0.0.1:\(port)\""])
+        add("http", ["addr: \"\(host):\(port)\""])
         add(
             "lease",
             [
                 "type: static", "candidate: \(isPrimary)", "hostname: \"\(primaryHost)\"",
-                "advertise-url: \"http://127.0.0.1:\(primaryPort)\"", "reconnect-delay: 100ms",
+                "advertise-url: \"http://\(primaryAddress):\(primaryPort)\"", "reconnect-delay: 100ms",
             ]
         )
         let sections = all.sorted { $0.key < $1.key }

@@ -6,11 +6,13 @@ struct Reader {
     let path: String
     let stopPath: String
 
-    /// Prints `reads N errors N changes N` at the end, and each error as it comes.
+    /// Prints `reads N errors N changes N slowest N`, the last in milliseconds, at the end, and each error as it comes.
     func run() {
         var (reads, errors, changes) = (0, 0, 0)
         var last: Int64 = -1
+        var slowest: Int64 = 0
         while access(stopPath, F_OK) != 0 {
+            var start = milliseconds()
             do {
                 let database = try Database(path)
                 // Where another connection closes, SQLite itself holds the database for a moment; later nothing may.
@@ -33,12 +35,21 @@ struct Reader {
                     }
                     if highest != last { changes += 1 }
                     last = highest
+                    let now = milliseconds()
+                    slowest = max(slowest, now - start)
+                    start = now
                 }
             } catch {
                 errors += 1
                 say("error: \(error)")
             }
         }
-        say("reads \(reads) errors \(errors) changes \(changes)")
+        say("reads \(reads) errors \(errors) changes \(changes) slowest \(slowest)")
+    }
+
+    private func milliseconds() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
     }
 }

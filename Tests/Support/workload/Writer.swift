@@ -1,3 +1,5 @@
+import Glibc
+
 /// Commits transactions that can be checked afterwards, and says on standard output which ones SQLite acknowledged.
 ///
 /// Each adds one row to `ledger` and moves an amount between the tables `giving` and `taking`, whose sums agree at every
@@ -23,8 +25,8 @@ struct Writer {
         )
     }
 
-    /// Commits until `count` are done; returns early only by throwing.
-    mutating func run(_ count: Int) throws {
+    /// Commits until `count` are done, with a pause of some microseconds after each; returns early only by throwing.
+    mutating func run(_ count: Int, pause: UInt32) throws {
         var next = try database.number("SELECT max(n) FROM ledger") + 1
         for _ in 0..<count {
             if isMixed, random.below(10) == 0 { try rollBack(next) }
@@ -35,6 +37,7 @@ struct Writer {
             try database.run("COMMIT")
             say("\(next)")
             next += 1
+            if pause > 0 { usleep(pause) }
         }
     }
 

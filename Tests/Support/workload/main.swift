@@ -2,22 +2,25 @@ import Glibc
 
 // A program that uses SQLite as an application does, for the end-to-end tests, which may kill it at any moment.
 //
-//     workload write PATH JOURNAL_MODE SEED plain|mixed COUNT   commits; prints each acknowledged number
+//     workload write PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE]
+//         commits; prints each acknowledged number; waits PAUSE milliseconds after each
 //     workload read PATH STOP_FILE                              reads until STOP_FILE exists
 //     workload hold PATH STOP_FILE                              keeps a read transaction open until STOP_FILE exists
 
 let words = CommandLine.arguments
 do {
     switch words.dropFirst().first {
-    case "write" where words.count == 7:
-        guard let seed = UInt64(words[4]), let count = Int(words[6]) else { exit(2) }
+    case "write" where words.count == 7 || words.count == 8:
+        guard let seed = UInt64(words[4]), let count = Int(words[6]),
+            let pause = words.count == 8 ? UInt32(words[7]) : 0
+        else { exit(2) }
         var writer = try Writer(
             path: words[2],
             journalMode: words[3],
             seed: seed,
             isMixed: words[5] == "mixed"
         )
-        try writer.run(count)
+        try writer.run(count, pause: pause * 1000)
     case "read" where words.count == 4:
         Reader(path: words[2], stopPath: words[3]).run()
     case "hold" where words.count == 4:
@@ -31,7 +34,7 @@ do {
         say("held \(before) \(after) \(try database.number("SELECT max(n) FROM ledger"))")
     default:
         say(
-            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT | read PATH STOP | hold PATH STOP"
+            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE] | read PATH STOP | hold PATH STOP"
         )
         exit(2)
     }
