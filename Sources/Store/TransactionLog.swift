@@ -58,7 +58,7 @@ public final class TransactionLog: Sendable {
         self.directory = directory
         var files: [LTXFile] = []
         do throws(Errno) {
-            try Files.makeDirectories(directory)
+            try Files.makeDirectories(directory, synchronize: true)
             for entry in try Files.list(directory) where !entry.isDirectory {
                 let path = directory + "/" + entry.name
                 guard let name = LTXFileName(entry.name) else { continue }
