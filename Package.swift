@@ -35,7 +35,11 @@ func tests(
 
 let package = Package(
     name: "litefs",
-    products: [.executable(name: "litefs", targets: ["litefs"])],
+    products: [
+        .executable(name: "litefs", targets: ["litefs"]),
+        // Loaded into a daemon under test.
+        .library(name: "CWriteRecorder", type: .dynamic, targets: ["CWriteRecorder"]),
+    ],
     targets: [
         // C libraries of the system.
         system("CFuse3", pkgConfig: "fuse3", debian: "libfuse3-dev"),
@@ -100,6 +104,19 @@ let package = Package(
         // For tests only: a SQLite VFS that reports what SQLite writes.
         .target(name: "CRecordingVFS", dependencies: ["CSQLite"], path: "Tests/Support/CRecordingVFS"),
 
+        // For tests only: records what a process writes and syncs, and what of it survives power failure.
+        .target(
+            name: "CWriteRecorder",
+            path: "Tests/Support/CWriteRecorder",
+            linkerSettings: [.linkedLibrary("dl")]
+        ),
+        .target(
+            name: "PowerLoss",
+            path: "Tests/Support/PowerLoss",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         // Measures the daemon against a native folder; not shipped with it.
         .executableTarget(
             name: "litefs-bench",
@@ -137,6 +154,7 @@ let package = Package(
             ]
         ),
         tests("LiteFSTests", ["litefs"]),
+        tests("PowerLossTests", ["PowerLoss"]),
 
         .executableTarget(
             name: "workload",
@@ -160,7 +178,9 @@ let package = Package(
         // Trouble on purpose: scripts/soak for hours, SoakTests for a moment.
         .target(
             name: "Soak",
-            dependencies: ["Harness", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP"],
+            dependencies: [
+                "Harness", "PowerLoss", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP",
+            ],
             path: "Tests/Soak",
             exclude: ["README.md"],
             swiftSettings: strict

@@ -52,7 +52,8 @@ package final class DaemonProcess: Sendable {
         runStart.withLock { $0 = text(of: logPath).utf8.count }
         let started = try Program(
             [binary, "mount", "-config", config] + settings.arguments,
-            output: logPath
+            output: logPath,
+            environment: settings.environment
         )
         program.withLock { $0 = started }
         try wait(for: stage)
