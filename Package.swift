@@ -191,6 +191,6 @@ let package = Package(
             path: "Tests/Support/litefs-soak",
             swiftSettings: strict
         ),
-        tests("SoakTests", ["Soak", "Harness", "litefs", "workload"]),
+        tests("SoakTests", ["Soak", "Harness", "PowerLoss", "POSIX", "litefs", "workload"]),
     ]
 )

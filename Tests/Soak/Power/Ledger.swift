@@ -40,7 +40,7 @@ final class Ledger {
     /// Does one thing that programs do to a database.
     func step(_ random: inout Seed.Sequence) throws {
         switch random.next() % 40 {
-        case 0: try drop()
+        case 0: try drop(&random)
         case 1: try replace(&random)
         case 2, 3:
             journalMode = journalModes[Int(random.next() % UInt64(journalModes.count))]
@@ -126,12 +126,20 @@ final class Ledger {
         }
     }
 
-    private func drop() throws {
+    private func drop(_ random: inout Seed.Sequence) throws {
         close()
         guard Files.exists(path) else { return }
         history.begin(0, at: now)
         try Files.unlink(path)
         for end in ["-journal", "-wal"] { try Files.unlink(path + end, ifExists: true) }
+        try synchronizeNames(&random)
+    }
+
+    /// Puts what was done to names on disk, or leaves it.
+    private func synchronizeNames(_ random: inout Seed.Sequence) throws {
+        guard random.next() % 2 == 0 else { return }
+        try Files.synchronizeDirectory(mount)
+        if synchronous != .off { history.acknowledge(at: now, .commit) }
     }
 
     /// Puts another file in the place of the database, as a restore does.
@@ -145,8 +153,6 @@ final class Ledger {
         for end in ["-journal", "-wal"] { try Files.unlink(path + end, ifExists: true) }
         history.begin(number, at: now)
         try Files.rename(other, path)
-        guard random.next() % 2 == 0 else { return }
-        try Files.synchronizeDirectory(mount)
-        if synchronous != .off { history.acknowledge(at: now, .commit) }
+        try synchronizeNames(&random)
     }
 }

@@ -12,11 +12,9 @@ extension Trial {
         let recording = try PowerRecording(round)
         round.tally.add("recorded calls", recording.primary.records.count + recording.replica.records.count)
         try withNodes(limit: .seconds(600), isStarted: false) { settings in
-            settings.dataFolder = settings.folder + "/disk/data"
+            settings.useOwnDisk()
         } _: { cluster in
-            let disks = try cluster.nodes.map { node in
-                try SmallDisk(node.settings.folder + "/disk", megabytes: 1024)
-            }
+            let disks = try cluster.nodes.map { try $0.makeDisk() }
             defer { for disk in disks { disk.remove() } }
             let crash = PowerCrash(recording, cluster)
             let cuts = (0..<8).map { _ in PowerCut(recording, &round.random) }

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 import Harness
 import LTX
 import POSIX
@@ -38,6 +39,7 @@ struct PowerCrash {
             if goesOn { try goOn(ledger) }
             try checkConvergence(ledger)
         }
+        try checkNames(without: recording.ledgers.filter { ledger in !sound.contains { $0 === ledger } })
         round.tally.add("power failures")
         round.tally.add("\(cut.survival)")
     }
@@ -49,10 +51,13 @@ struct PowerCrash {
         on node: DaemonProcess,
         _ random: inout Seed.Sequence
     ) throws {
-        var disk = Disk()
-        for record in calls.records.prefix(count) { disk.carryOut(record) }
-        let state = disk.state(survival, &random)
-        try state.write(to: node.settings.folder + "/disk", of: calls)
+        let state = calls.disk(after: count).state(survival, &random)
+        try state.write(to: node.settings.diskFolder, of: calls)
+        guard getenv("LITEFS_TEST_KEEP") != nil else { return }
+        // For whoever wants to look at it: the nodes do not touch this copy.
+        let copy = node.settings.folder + "/power-failed"
+        try Files.makeDirectories(copy)
+        try state.write(to: copy, of: calls)
     }
 
     /// Before it hears of the primary a replica shows a state that some transaction left, or nothing.
@@ -101,6 +106,20 @@ struct PowerCrash {
         guard Files.exists(cluster.primary.path(ledger.name)) else { return }
         let connection = try cluster.primary.open(ledger.name)
         try connection.run("CREATE TABLE IF NOT EXISTS afterwards(x); INSERT INTO afterwards VALUES(1);")
+    }
+
+    /// Both nodes show the same databases.
+    private func checkNames(without damaged: [Ledger]) throws {
+        func names(_ node: DaemonProcess) throws -> Set<String> {
+            let all = try Files.list(node.mount).map(\.name).filter { $0.hasSuffix("-pos") }
+            return Set(all).subtracting(damaged.map { $0.name + "-pos" })
+        }
+        var shown = ""
+        try eventually("the same databases: \(shown)") {
+            let (expected, found) = (try names(cluster.primary), try names(try cluster.replica))
+            shown = "\(found.sorted()) are \(expected.sorted())"
+            return found == expected
+        }
     }
 
     /// The records lead to the content, and the replica comes to have it.

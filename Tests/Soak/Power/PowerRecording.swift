@@ -12,31 +12,26 @@ struct PowerRecording {
     init(_ round: Round) throws {
         let short = round.random.next() % 2 == 0
         (primary, replica, ledgers) = try withNodes(isStarted: false) { settings in
-            settings.dataFolder = settings.folder + "/disk/data"
-            settings.environment = [
-                "LITEFS_RECORD_ROOT": settings.folder + "/disk",
-                "LITEFS_RECORD_LOG": settings.folder + "/recording",
-                "LD_PRELOAD": (try? Binary.path("libCWriteRecorder.so")) ?? "",
-            ]
+            settings.record()
             if short {
                 settings.sections["data"] = ["retention: 300ms", "retention-monitor-interval: 100ms"]
             }
         } _: { cluster in
-            let disks = try cluster.nodes.map { node in
-                try SmallDisk(node.settings.folder + "/disk", megabytes: 1024)
-            }
+            let disks = try cluster.nodes.map { try $0.makeDisk() }
             defer { for disk in disks { disk.remove() } }
             try cluster.start()
             let ledgers = Self.makeLedgers(on: cluster.primary.mount, &round.random)
             try Self.work(ledgers, cluster, round)
-            for ledger in ledgers { ledger.close() }
+            let isTidy = round.random.next() % 2 == 0
+            if isTidy { for ledger in ledgers { ledger.close() } }
             if round.random.next() % 2 == 0 {
                 for ledger in ledgers.prefix(1) {
                     try waitForSamePosition(ledger.name, cluster.primary, try cluster.replica)
                 }
             }
             for node in cluster.replicas + [cluster.primary] { try node.stop() }
-            return (try Self.read(cluster.primary), try Self.read(try cluster.replica), ledgers)
+            for ledger in ledgers { ledger.close() }
+            return (try cluster.primary.recording(), try cluster.replica.recording(), ledgers)
         }
     }
 
@@ -68,40 +63,14 @@ struct PowerRecording {
             try current.step(&round.random)
             guard step == restart else { continue }
             if round.random.next() % 2 == 0 {
-                for ledger in ledgers { ledger.close() }
+                if round.random.next() % 2 == 0 { for ledger in ledgers { ledger.close() } }
                 try cluster.primary.stop()
             } else {
                 try cluster.primary.kill()
-                for ledger in ledgers { ledger.close() }
             }
+            for ledger in ledgers { ledger.close() }
             try cluster.primary.start()
             round.tally.add("restarts")
         }
-    }
-
-    /// Reads a node's recording, and expects that it tells all of what is on the node's disk.
-    private static func read(_ node: DaemonProcess) throws -> Recording {
-        let recording = try Recording(
-            reading: try Files.read(node.settings.folder + "/recording", limit: 1 << 30)
-        )
-        var disk = Disk()
-        for record in recording.records { disk.carryOut(record) }
-        var random = SystemRandomNumberGenerator()
-        let told = disk.state(.everything, &random)
-        let root = node.settings.folder + "/disk"
-        for (path, file) in told.files {
-            let isSame = try Files.read(root + "/" + path, limit: 1 << 30) == file.content.bytes
-            try check(isSame, "the recording tells the content of \(path)")
-        }
-        let found = try names(root).filter { !$0.isDirectory }.count
-        try check(found == told.files.count, "the recording tells all names: \(found), \(told.files.count)")
-        return recording
-    }
-
-    private static func names(_ folder: String) throws -> [DirectoryEntry] {
-        try Files.list(folder)
-            .flatMap { entry in
-                entry.isDirectory ? try names(folder + "/" + entry.name) : [entry]
-            }
     }
 }
