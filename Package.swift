@@ -35,7 +35,11 @@ func tests(
 
 let package = Package(
     name: "litefs",
-    products: [.executable(name: "litefs", targets: ["litefs"])],
+    products: [
+        .executable(name: "litefs", targets: ["litefs"]),
+        // Loaded into a daemon under test.
+        .library(name: "CWriteRecorder", type: .dynamic, targets: ["CWriteRecorder"]),
+    ],
     targets: [
         // C libraries of the system.
         system("CFuse3", pkgConfig: "fuse3", debian: "libfuse3-dev"),
@@ -102,6 +106,19 @@ let package = Package(
         // For tests only: network namespaces.
         .target(name: "CNamespaces", path: "Tests/Support/CNamespaces"),
 
+        // For tests only: records what a process writes and syncs, and what of it survives power failure.
+        .target(
+            name: "CWriteRecorder",
+            path: "Tests/Support/CWriteRecorder",
+            linkerSettings: [.linkedLibrary("dl")]
+        ),
+        .target(
+            name: "PowerLoss",
+            path: "Tests/Support/PowerLoss",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         // Measures the daemon against a native folder; not shipped with it.
         .executableTarget(
             name: "litefs-bench",
@@ -139,6 +156,7 @@ let package = Package(
             ]
         ),
         tests("LiteFSTests", ["litefs"]),
+        tests("PowerLossTests", ["PowerLoss"]),
 
         .executableTarget(
             name: "workload",
@@ -162,7 +180,9 @@ let package = Package(
         // Trouble on purpose: scripts/soak for hours, SoakTests for a moment.
         .target(
             name: "Soak",
-            dependencies: ["Harness", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP"],
+            dependencies: [
+                "Harness", "PowerLoss", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP",
+            ],
             path: "Tests/Soak",
             exclude: ["README.md"],
             swiftSettings: strict
@@ -173,6 +193,6 @@ let package = Package(
             path: "Tests/Support/litefs-soak",
             swiftSettings: strict
         ),
-        tests("SoakTests", ["Soak", "Harness", "litefs", "workload"]),
+        tests("SoakTests", ["Soak", "Harness", "PowerLoss", "POSIX", "litefs", "workload"]),
     ]
 )

@@ -69,6 +69,9 @@ extension MountedFileSystem {
         let path = try localPath(place)
         let file = try openLocal(inode)
         try adopt(name, file, from: path, inode)
+        // SQLite synced the names before it wrote, as they were then. Until the new ones are on disk a power failure could
+        // leave the database under one of them and its journal under the other, so that SQLite would not find it.
+        try synchronizeDirectory(InodeTable.root)
         return true
     }
 
@@ -322,12 +325,12 @@ extension MountedFileSystem {
 
     /// Puts a folder's names on disk.
     ///
-    /// In the root folder they are those of all databases: each is put on disk with its commits.
+    /// In the root folder they are those of all databases, dropped ones included.
     public func synchronizeDirectory(_ number: InodeNumber) throws(Errno) {
         let inode = try inodes.inode(number)
         let path = try folderPath(inode.place)
         try Files.synchronizeDirectory(path)
         guard number == InodeTable.root else { return }
-        for database in store.databases where database.isShownOnMount { try database.synchronizeNames() }
+        for database in store.databases { try database.synchronizeNames() }
     }
 }

@@ -33,7 +33,7 @@ public final class MountedFileSystem: FileSystem {
         timeout = store.isPrimary ? 86_400 : 1
         absentTimeout = store.isPrimary ? 86_400 : 0
         do throws(Errno) {
-            try Files.makeDirectories(localDirectory)
+            try Files.makeDirectories(localDirectory, synchronize: true)
         } catch {
             throw FileError("create", localDirectory, error)
         }

@@ -37,21 +37,30 @@ public enum Files {
     }
 
     /// Makes a folder and those above it, where missing.
-    public static func makeDirectories(_ path: String, mode: UInt32 = 0o755) throws(Errno) {
+    ///
+    /// With `synchronize` the names of those that were made are on disk afterwards: whatever is in a folder is lost when power
+    /// fails and its own name was not.
+    public static func makeDirectories(
+        _ path: String,
+        mode: UInt32 = 0o755,
+        synchronize: Bool = false
+    ) throws(Errno) {
         do throws(Errno) {
             try makeDirectory(path, mode: mode)
         } catch .exists {
             // status() does not follow a link to a folder; opening does.
             _ = try FileDescriptor.open(path, [.directory, .path])
+            return
         } catch .noEntry {
             guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { throw .noEntry }
-            try makeDirectories(String(path[..<slash]), mode: mode)
+            try makeDirectories(String(path[..<slash]), mode: mode, synchronize: synchronize)
             do throws(Errno) {
                 try makeDirectory(path, mode: mode)
             } catch {
                 if error != .exists { throw error }
             }
         }
+        if synchronize { try synchronizeDirectory(path + "/..") }
     }
 
     /// Removes an empty folder.

@@ -16,6 +16,7 @@ extension Database {
         try locked { () throws(Errno) in
             if let file = files[kind] { return file }
             guard context.options.isPrimary || isOwn else { throw .accessDenied }
+            nameChanges += 1
             let file = try BackingFile.open(path(kind), mode: mode | 0o600)
             files[kind] = file
             if kind == .journal { journal = JournalState() }
@@ -134,6 +135,7 @@ extension Database {
         try changing { () throws(Errno) in
             guard files[kind] != nil else { throw .noEntry }
             try checkChange(isOwn: isOwn)
+            nameChanges += 1
             switch kind {
             case .journal:
                 try endJournal { () throws(Errno) in try Files.unlink(path(.journal)) }

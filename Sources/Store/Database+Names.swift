@@ -13,6 +13,7 @@ extension Database {
     public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
         try changing { () throws(Errno) in
             try drainQueue()
+            nameChanges += 1
             try Files.rename(localPath, path(kind))
             files[kind] = file
             lastDatabaseChange = .now
@@ -79,6 +80,7 @@ extension Database {
         precondition(kind != .database, "the database file goes by drop")
         try changing { () throws(Errno) in
             guard files[kind] != nil else { throw .noEntry }
+            nameChanges += 1
             switch kind {
             case .journal:
                 try endJournal { () throws(Errno) in try Files.rename(path(kind), localPath) }
@@ -102,13 +104,19 @@ extension Database {
     /// TXIDs go on when it is created again.
     ///
     /// Its file is removed, or moves to `localPath`. Its other files stay, as they do on any file system; see `release`.
+    ///
+    /// Invariant: the record of the drop is on disk, with those before it, when the file goes. A file that is gone says
+    /// nothing about how it went: without the record the next start would find a database on record whose file is missing,
+    /// and replicas would keep it.
     public func drop(movingTo localPath: String? = nil) throws(Errno) {
         try changing { () throws(Errno) in
             guard files.database != nil else { throw .noEntry }
             guard context.options.isPrimary else { throw .accessDenied }
             try drainQueue()
+            nameChanges += 1
             // Snapshots go on reading from the open file; nothing is overwritten.
             let remove = { () throws(Errno) in
+                if self.table.pageCount > 0 { try self.log.synchronizeAll() }
                 if let localPath {
                     try Files.rename(self.path(.database), localPath)
                 } else {
@@ -148,6 +156,14 @@ extension Database {
     /// Whether the mount shows it.
     public var isShownOnMount: Bool { locked { isShown } }
 
-    /// Puts the names of its files on disk.
-    public func synchronizeNames() throws(Errno) { try Files.synchronizeDirectory(directory) }
+    /// Puts the names of its files on disk, if any of them changed since the last time.
+    ///
+    /// A database that was dropped is no exception: that its file is gone is what a program wants on disk that syncs the
+    /// folder after removing it.
+    public func synchronizeNames() throws(Errno) {
+        let (changes, isNeeded) = locked { (nameChanges, namesOnDisk < nameChanges) }
+        guard isNeeded else { return }
+        try Files.synchronizeDirectory(directory)
+        locked { namesOnDisk = max(namesOnDisk, changes) }
+    }
 }

@@ -21,20 +21,14 @@ extension Database {
     /// Content is never thrown away.
     func open() throws(StoreError) {
         defer { log.removeTemporaries() }
-        let saved = takeSavedChecksums()
+        let saved = try takeSavedChecksums()
         try openFiles()
         if let saved, saved.database == SavedChecksums.Stamp(files.database), saved.log == .init(files.wal),
             !hasHotJournal, saved.position.txid == log.newest?.name.maxTXID ?? .zero
         {
             try resume(saved)
         } else if files.database == nil {
-            position = newestSoundPosition()?.position ?? .zero
-            if let newest = newestSoundPosition(), newest.header.commit > 0 {
-                context.logger.error(
-                    "database \"\(name)\": \(path(.database)) is missing, but transaction \(newest.header.maxTXID) is on "
-                        + "record; restore the file, or create the database anew"
-                )
-            }
+            try recoverMissing()
         } else if context.options.isPrimary {
             try recoverPrimary()
         } else {
@@ -70,10 +64,20 @@ extension Database {
 
     // MARK: - Clean
 
-    private func takeSavedChecksums() -> SavedChecksums? {
+    /// Reads the saved checksums, and removes them.
+    ///
+    /// Invariant: as long as they have a name on disk, nothing changes what they vouch for. So the removal is synced before
+    /// anybody can write: after a power failure they would come back, beside files whose content is newer while their time of
+    /// change, which fdatasync does not put on disk, is still the old one.
+    private func takeSavedChecksums() throws(StoreError) -> SavedChecksums? {
         let path = directory + "/checksums"
         guard let bytes = try? Files.read(path, limit: 1 << 32) else { return nil }
-        try? Files.unlink(path)
+        do throws(Errno) {
+            try Files.unlink(path)
+            try Files.synchronizeDirectory(directory)
+        } catch {
+            throw .file(FileError("remove", path, error))
+        }
         return SavedChecksums(bytes)
     }
 
@@ -89,6 +93,9 @@ extension Database {
     }
 
     /// Saves the checksums for the next start.
+    ///
+    /// Invariant: what they vouch for is on disk before they are. Programs do not sync all that they write (`synchronous` OFF,
+    /// and NORMAL in WAL mode), and size and time of change may be on disk while the content is not.
     ///
     /// Call when nobody can write any more.
     func saveChecksums() throws(StoreError) {
@@ -106,6 +113,9 @@ extension Database {
             header: wal.header
         )
         do throws(Errno) {
+            try files.database?.descriptor.synchronize()
+            try files.wal?.descriptor.synchronize()
+            try log.synchronize()
             try Files.replace(directory + "/checksums", with: saved.encoded())
         } catch {
             throw .file(FileError("save", directory + "/checksums", error))
@@ -171,6 +181,22 @@ extension Database {
         } catch {
             throw .file(FileError("read", path(.wal), error))
         }
+    }
+
+    /// There is no database file: it was dropped, or has not been made yet, or somebody took it away.
+    private func recoverMissing() throws(StoreError) {
+        guard let record = newestSoundPosition() else { return }
+        position = record.position
+        timestamp = record.header.timestampMilliseconds
+        if record.header.commit == 0 { return }
+        // Whoever drops a database puts the record of that on disk before the file goes; see `drop`.
+        if context.options.isPrimary, try publishUnfinished(after: position, content: PageChecksumTable()) {
+            return
+        }
+        context.logger.error(
+            "database \"\(name)\": \(path(.database)) is missing, but transaction \(record.header.maxTXID) is on "
+                + "record; restore the file, or create the database anew"
+        )
     }
 
     // MARK: - Primary
@@ -367,6 +393,7 @@ extension Database {
         let pageCount = content.pageCount > 0 ? content.pageCount : filePages
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
         table = reader.table(pageCount: pageCount)
+        noteVersionBytes(ofTable: reader, pageSize)
         if !findPosition(reader, pageSize) {
             replica.needsResync = true
             context.logger.warning(
@@ -374,6 +401,18 @@ extension Database {
             )
         }
         try prepareReplica(content)
+    }
+
+    /// Notes the bytes 18 and 19 with which the checksum of page 1 in the table was computed.
+    ///
+    /// Invariant: page 1 with `versionBytes` has the checksum that the table says. A transaction from the primary that leaves
+    /// page 1 alone does not tell them.
+    private func noteVersionBytes(ofTable reader: LogicalReader, _ pageSize: PageSize) {
+        let buffer = Buffer(count: pageSize.bytes)
+        reader.read(.first, into: buffer.bytes)
+        versionBytes = (
+            buffer.bytes[DatabaseHeader.writeVersionOffset], buffer.bytes[DatabaseHeader.readVersionOffset]
+        )
     }
 
     /// Looks the content's checksum up among the transaction files.

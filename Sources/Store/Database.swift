@@ -31,6 +31,10 @@ public final class Database: @unchecked Sendable {
     ///
     /// A file that lost its name lives on in the inode that uses it.
     var files = DatabaseFiles()
+    /// Changes to names of its files; those that an earlier process made count as one.
+    var nameChanges: UInt64 = 1
+    /// How many of them are on disk for certain.
+    var namesOnDisk: UInt64 = 0
     /// Checksums of the committed pages (invariant 1).
     ///
     /// On a replica, of the primary's bytes.

@@ -30,7 +30,7 @@ public final class Store: Sendable {
         let folder = options.dataDirectory + "/dbs"
         var entries: [DirectoryEntry] = []
         do throws(Errno) {
-            try Files.makeDirectories(folder)
+            try Files.makeDirectories(folder, synchronize: true)
             directory = try FileDescriptor.open(options.dataDirectory, [.directory])
             try directory.tryLockFile()
             entries = try Files.list(folder)
@@ -133,7 +133,7 @@ public final class Store: Sendable {
         if let database = database(name) { return database }
         let folder = context.options.dataDirectory + "/dbs/" + name.text
         do throws(Errno) {
-            try Files.makeDirectories(folder)
+            try Files.makeDirectories(folder, synchronize: true)
         } catch {
             throw .file(FileError("create", folder, error))
         }

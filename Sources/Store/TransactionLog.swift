@@ -58,7 +58,7 @@ public final class TransactionLog: Sendable {
         self.directory = directory
         var files: [LTXFile] = []
         do throws(Errno) {
-            try Files.makeDirectories(directory)
+            try Files.makeDirectories(directory, synchronize: true)
             for entry in try Files.list(directory) where !entry.isDirectory {
                 let path = directory + "/" + entry.name
                 guard let name = LTXFileName(entry.name) else { continue }
@@ -153,11 +153,16 @@ public final class TransactionLog: Sendable {
         }
         guard needed else { return }
         do throws(Errno) {
-            try FileDescriptor.open(directory, [.directory]).synchronizeFileSystem()
+            try synchronizeAll()
         } catch {
             state.withLock { $0.unsynced = true }
             throw error
         }
+    }
+
+    /// Puts every file on disk, also those that have no final name yet.
+    func synchronizeAll() throws(Errno) {
+        try FileDescriptor.open(directory, [.directory]).synchronizeFileSystem()
     }
 
     /// The file that continues from a transaction: it begins right after it or, where no such file exists, covers it.
@@ -180,11 +185,15 @@ public final class TransactionLog: Sendable {
 
     /// Removes files that are older than `cutoff` (milliseconds since 1970), but never the newest one.
     ///
+    /// Those that stay are on disk before: after a power failure the position is found with the help of the newest.
+    ///
     /// - Returns: how many were removed.
     func enforceRetention(olderThan cutoff: Int64) throws(Errno) -> Int {
         let old = state.withLock { state in
             state.files.dropLast().prefix { $0.storedMilliseconds < cutoff }.map(\.name)
         }
+        if old.isEmpty { return 0 }
+        try synchronize()
         var removed = 0
         defer { forgetOldest(removed) }
         for name in old {

@@ -53,7 +53,8 @@ package final class DaemonProcess: Sendable {
         let started = try Program(
             (settings.namespace?.entering ?? [])
                 + [binary, "mount", "-config", config] + settings.arguments,
-            output: logPath
+            output: logPath,
+            environment: settings.environment
         )
         program.withLock { $0 = started }
         try wait(for: stage)

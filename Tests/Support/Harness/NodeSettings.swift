@@ -28,6 +28,8 @@ package struct NodeSettings: Sendable {
     package var more = ""
     /// Arguments after `mount -config PATH`.
     package var arguments: [String] = []
+    /// Variables of its environment beside those of this process.
+    package var environment: [String: String] = [:]
 
     /// The usual settings of a node in a folder.
     package init(name: String, isPrimary: Bool, in folder: String, port: UInt16, primaryPort: UInt16) {
