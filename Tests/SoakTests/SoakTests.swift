@@ -7,7 +7,7 @@ import Testing
 /// LITEFS_TEST_SEED repeats a run.
 @Suite(.serialized)
 struct SoakTests {
-    @Test(arguments: [(Trial.kills, 3)])
+    @Test(arguments: [(Trial.kills, 3), (Trial.differential, 2)])
     func `Short soak`(trial: Trial, rounds: Int) throws {
         var random = Seed.sequence(for: trial.name)
         let seed = random.next() % 1_000_000_000

@@ -5,6 +5,7 @@ import Glibc
 //     workload write PATH JOURNAL_MODE SEED plain|mixed COUNT   commits; prints each acknowledged number
 //     workload read PATH STOP_FILE                              reads until STOP_FILE exists
 //     workload hold PATH STOP_FILE                              keeps a read transaction open until STOP_FILE exists
+//     workload serve FOLDER                                     carries out statements from standard input
 
 let words = CommandLine.arguments
 do {
@@ -29,9 +30,12 @@ do {
         let after = try database.number("SELECT count(*) FROM ledger")
         try database.run("COMMIT")
         say("held \(before) \(after) \(try database.number("SELECT max(n) FROM ledger"))")
+    case "serve" where words.count == 3:
+        var server = StatementServer(folder: words[2])
+        server.run()
     default:
         say(
-            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT | read PATH STOP | hold PATH STOP"
+            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT | read PATH STOP | hold PATH STOP | serve FOLDER"
         )
         exit(2)
     }
