@@ -14,4 +14,12 @@ struct SoakTests {
         let outcome = SoakRun(trial, seed: seed, duration: .seconds(60), rounds: rounds).run()
         #expect(outcome.findings.isEmpty, "\(outcome.findings.joined(separator: "\n"))")
     }
+
+    @Test
+    func `Short mixed load`() throws {
+        var random = Seed.sequence(for: "mixed")
+        let seed = random.next() % 1_000_000_000
+        let outcome = SoakRun(.mixed, seed: seed, duration: .seconds(20), rounds: 1).run()
+        #expect(outcome.findings.isEmpty, "\(outcome.findings.joined(separator: "\n"))")
+    }
 }

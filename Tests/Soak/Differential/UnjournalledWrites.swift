@@ -13,13 +13,13 @@ extension DifferentialRun {
         for _ in 0...chance.below(3) {
             guard try twins.run(connection, "BEGIN EXCLUSIVE").isInTransaction else { break }
             for _ in 0...chance.below(4) {
-                // Neither UNIQUE nor CHECK is in these tables' way; a missing table fails before anything is written.
+                // REPLACE gets out of the way of UNIQUE, and there is no CHECK; a missing table fails before anything is written.
                 let table = "main.t\(chance.below(3))"
                 let statement = chance.pick([
                     source.rows("REPLACE", table),
-                    "UPDATE \(table) SET b=\(source.content(source.size())) WHERE id=\(chance.below(StatementSource.keys))",
+                    "UPDATE OR REPLACE \(table) SET b=\(source.content(source.size())) WHERE id=\(chance.below(StatementSource.keys))",
                     "DELETE FROM \(table) WHERE \(source.range())",
-                    "UPDATE \(table) SET a=a+3 WHERE \(source.range())",
+                    "UPDATE OR REPLACE \(table) SET a=a+3 WHERE \(source.range())",
                 ])
                 try twins.run(connection, statement)
             }

@@ -98,6 +98,8 @@ final class ServedConnection {
         var bytes: [UInt8] = []
         for column in 0..<sqlite3_column_count(statement) {
             let type = sqlite3_column_type(statement, column)
+            // All but blobs as UTF-8, whatever the encoding of the database.
+            if type != SQLITE_BLOB { _ = sqlite3_column_text(statement, column) }
             let start = type == SQLITE_NULL ? nil : sqlite3_column_blob(statement, column)
             let content = UnsafeRawBufferPointer(
                 start: start,
