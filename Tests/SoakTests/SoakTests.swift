@@ -7,7 +7,7 @@ import Testing
 /// LITEFS_TEST_SEED repeats a run.
 @Suite(.serialized)
 struct SoakTests {
-    @Test(arguments: [(Trial.kills, 3), (Trial.power, 1)])
+    @Test(arguments: [(Trial.kills, 3), (Trial.power, 1), (Trial.differential, 2)])
     func `Short soak`(trial: Trial, rounds: Int) throws { try soak(trial, rounds: rounds) }
 
     @Test(.enabled(if: NetworkNamespace.refusal == nil, "\(NetworkNamespace.refusal ?? "")"))
@@ -17,6 +17,14 @@ struct SoakTests {
         var random = Seed.sequence(for: trial.name)
         let seed = random.next() % 1_000_000_000
         let outcome = SoakRun(trial, seed: seed, duration: .seconds(60), rounds: rounds).run()
+        #expect(outcome.findings.isEmpty, "\(outcome.findings.joined(separator: "\n"))")
+    }
+
+    @Test
+    func `Short mixed load`() throws {
+        var random = Seed.sequence(for: "mixed")
+        let seed = random.next() % 1_000_000_000
+        let outcome = SoakRun(.mixed, seed: seed, duration: .seconds(20), rounds: 1).run()
         #expect(outcome.findings.isEmpty, "\(outcome.findings.joined(separator: "\n"))")
     }
 }

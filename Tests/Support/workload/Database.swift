@@ -9,8 +9,8 @@ final class Database {
 
     private var handle: OpaquePointer?
 
-    init(_ path: String) throws {
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+    init(_ path: String, isMade: Bool = true) throws {
+        let flags = SQLITE_OPEN_READWRITE | (isMade ? SQLITE_OPEN_CREATE : 0)
         guard sqlite3_open_v2(path, &handle, flags, nil) == SQLITE_OK else { throw failure("open") }
         setBusyTimeout(milliseconds: 20_000)
     }

@@ -14,7 +14,8 @@ struct Reader {
         while access(stopPath, F_OK) != 0 {
             var start = milliseconds()
             do {
-                let database = try Database(path)
+                // Where a mount goes and comes back, a reader must not make a database in the bare folder.
+                let database = try Database(path, isMade: false)
                 // Where another connection closes, SQLite itself holds the database for a moment; later nothing may.
                 _ = try database.number("SELECT count(*) FROM ledger")
                 database.setBusyTimeout(milliseconds: 0)

@@ -6,6 +6,7 @@ import Glibc
 //         commits; prints each acknowledged number; waits PAUSE milliseconds after each
 //     workload read PATH STOP_FILE                              reads until STOP_FILE exists
 //     workload hold PATH STOP_FILE                              keeps a read transaction open until STOP_FILE exists
+//     workload serve FOLDER                                     carries out statements from standard input
 
 let words = CommandLine.arguments
 do {
@@ -32,9 +33,13 @@ do {
         let after = try database.number("SELECT count(*) FROM ledger")
         try database.run("COMMIT")
         say("held \(before) \(after) \(try database.number("SELECT max(n) FROM ledger"))")
+    case "serve" where words.count == 3:
+        var server = StatementServer(folder: words[2])
+        server.run()
     default:
         say(
-            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE] | read PATH STOP | hold PATH STOP"
+            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE] | read PATH STOP | hold PATH STOP | "
+                + "serve FOLDER"
         )
         exit(2)
     }
