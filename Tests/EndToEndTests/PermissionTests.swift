@@ -53,7 +53,8 @@ struct PermissionTests {
     private var user: UInt32 { 65534 }
 
     private func withSharedCluster(_ body: (DaemonProcess, DaemonProcess) throws -> Void) async throws {
-        let configure = { (settings: inout NodeSettings) in settings.sections["fuse"] = ["allow-other: true"] }
+        let configure = { (settings: inout NodeSettings) in settings.sections["fuse"] = ["allow-other: true"]
+        }
         try await withCluster(configure: configure) { cluster in
             // The folder of a test is its owner's alone.
             try #require(chmod(cluster.folder.path, 0o755) == 0)

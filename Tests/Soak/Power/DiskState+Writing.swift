@@ -9,6 +9,8 @@ extension DiskState {
     /// - Parameters:
     ///   - folder: An existing folder; what is in it goes.
     ///   - recording: Where the state comes from.
+    ///
+    /// - Throws: when a file cannot be written or read, or is not what it must be.
     func write(to folder: String, of recording: Recording) throws {
         for entry in try Files.list(folder) {
             let path = folder + "/" + entry.name
