@@ -231,6 +231,8 @@ final class Applier: @unchecked Sendable {
         try publish(received)
         try mappedFile("rename", temporary) { () throws(Errno) in
             try Files.rename(temporary, database.path(.database))
+            // Or it would have to be fetched once more after a power failure.
+            try Files.synchronizeDirectory(database.directory)
         }
         database.locked {
             database.files = DatabaseFiles(database: file, journal: nil, wal: log, shm: index)

@@ -189,10 +189,16 @@ extension Database {
         position = record.position
         timestamp = record.header.timestampMilliseconds
         if record.header.commit == 0 { return }
-        // Whoever drops a database puts the record of that on disk before the file goes; see `drop`.
-        if context.options.isPrimary, try publishUnfinished(after: position, content: PageChecksumTable()) {
+        if !context.options.isPrimary {
+            // Invariant: a replica's position is that of content which it has. The records alone are not the content.
+            position = .zero
+            context.logger.warning(
+                "database \"\(name)\": \(path(.database)) is missing; fetching it from the primary"
+            )
             return
         }
+        // Whoever drops a database puts the record of that on disk before the file goes; see `drop`.
+        if try publishUnfinished(after: position, content: PageChecksumTable()) { return }
         context.logger.error(
             "database \"\(name)\": \(path(.database)) is missing, but transaction \(record.header.maxTXID) is on "
                 + "record; restore the file, or create the database anew"

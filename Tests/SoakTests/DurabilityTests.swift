@@ -84,6 +84,21 @@ struct DurabilityTests {
     }
 
     @Test
+    func `A replica that lost the database and kept its records fetches it again`() throws {
+        try withNodes { cluster in
+            let replica = try cluster.replica
+            try cluster.primary.sqlite3(name, "CREATE TABLE t(x); INSERT INTO t VALUES(1);")
+            try expectConverged(name, cluster.primary, replica)
+            try replica.kill()
+            for file in ["database", "wal", "shm"] {
+                try Files.unlink(replica.settings.dataFolder + "/dbs/\(name)/" + file)
+            }
+            try replica.start()
+            try expectConverged(name, cluster.primary, replica)
+        }
+    }
+
+    @Test
     func `A replica without any record finds that its content is the primary's, and can be exported`() throws
     {
         try withNodes { cluster in
