@@ -20,7 +20,7 @@ struct DiskTests {
 
     /// All contents of a file in many random states.
     private func contents(_ disk: Disk, _ survival: Survival, _ path: String = "file") -> Set<[UInt8]?> {
-        Set((0..<2000).map { _ in bytes(disk, survival, path) })
+        Set((0..<400).map { _ in bytes(disk, survival, path) })
     }
 
     private func filled(_ byte: UInt8, _ count: Int) -> ArraySlice<UInt8> {

@@ -16,8 +16,8 @@ extension Trial {
         } _: { cluster in
             let disks = try cluster.nodes.map { try $0.makeDisk() }
             defer { for disk in disks { disk.remove() } }
-            let crash = PowerCrash(recording, cluster)
-            let cuts = (0..<8).map { _ in PowerCut(recording, &round.random) }
+            var crash = PowerCrash(recording, cluster)
+            let cuts = (0..<8).map { _ in PowerCut(recording, &round.random) }.sorted { $0.time < $1.time }
             for cut in cuts {
                 do {
                     try crash.happen(cut, round)

@@ -5,18 +5,22 @@ import LTX
 import POSIX
 import PowerLoss
 
-/// Nodes that are started with what power failure left, again and again.
+/// Nodes that are started with what power failure left, again and again, later and later in the recording.
 struct PowerCrash {
     private let recording: PowerRecording
     private let cluster: Cluster
+    private var primaryDisk: GrowingDisk
+    private var replicaDisk: GrowingDisk
 
     init(_ recording: PowerRecording, _ cluster: Cluster) {
         self.recording = recording
         self.cluster = cluster
+        primaryDisk = GrowingDisk(recording.primary)
+        replicaDisk = GrowingDisk(recording.replica)
     }
 
     /// Lets power fail once, starts the nodes, and checks what was promised.
-    func happen(_ cut: PowerCut, _ round: Round) throws {
+    mutating func happen(_ cut: PowerCut, _ round: Round) throws {
         let (primary, replica) = (cluster.primary, try cluster.replica)
         for node in cluster.nodes {
             try node.kill()
@@ -24,8 +28,10 @@ struct PowerCrash {
         }
         let replicaSurvival = cut.victim == .primary ? .everything : cut.survival
         let primarySurvival = cut.victim == .replica ? .everything : cut.survival
-        try put(recording.primary, cut.primaryCount, primarySurvival, on: primary, &round.random)
-        try put(recording.replica, cut.replicaCount, replicaSurvival, on: replica, &round.random)
+        primaryDisk.advance(to: cut.primaryCount)
+        replicaDisk.advance(to: cut.replicaCount)
+        try put(primaryDisk, primarySurvival, on: primary, &round.random)
+        try put(replicaDisk, replicaSurvival, on: replica, &round.random)
         try replica.start(until: .mounted)
         for ledger in recording.ledgers { try checkReplica(ledger, cut) }
         try primary.start()
@@ -35,6 +41,13 @@ struct PowerCrash {
         }
         try replica.wait(for: .ready)
         let goesOn = round.random.next() % 2 == 0
+        for ledger in recording.ledgers
+        where goesOn && !sound.contains(where: { $0 === ledger }) && !Files.exists(primary.path(ledger.name))
+        {
+            // Made anew, it is a database as any other.
+            try primary.sqlite3(ledger.name, "CREATE TABLE anew(x);")
+            sound.append(ledger)
+        }
         for ledger in sound {
             if goesOn { try goOn(ledger) }
             try checkConvergence(ledger)
@@ -45,19 +58,18 @@ struct PowerCrash {
     }
 
     private func put(
-        _ calls: Recording,
-        _ count: Int,
+        _ disk: GrowingDisk,
         _ survival: Survival,
         on node: DaemonProcess,
         _ random: inout Seed.Sequence
     ) throws {
-        let state = calls.disk(after: count).state(survival, &random)
-        try state.write(to: node.settings.diskFolder, of: calls)
+        let state = disk.disk.state(survival, &random)
+        try state.write(to: node.settings.diskFolder, of: disk.recording)
         guard getenv("LITEFS_TEST_KEEP") != nil else { return }
         // For whoever wants to look at it: the nodes do not touch this copy.
         let copy = node.settings.folder + "/power-failed"
         try Files.makeDirectories(copy)
-        try state.write(to: copy, of: calls)
+        try state.write(to: copy, of: disk.recording)
     }
 
     /// Before it hears of the primary a replica shows a state that some transaction left, or nothing.
@@ -85,7 +97,9 @@ struct PowerCrash {
         let state = try LedgerState.read(primary.path(ledger.name))
         if survival != .everything, ledger.mayBeDamaged(isTorn: survival == .weak || survival == .journalled)
         {
-            guard state.highest != nil else {
+            // A file without a header is kept, and not shown.
+            let isKept = Files.exists(file(ledger)) && !Files.exists(primary.path(ledger.name))
+            guard state.highest != nil, !isKept else {
                 tally.add("damaged with \(ledger.synchronous.rawValue)")
                 return false
             }
@@ -99,6 +113,11 @@ struct PowerCrash {
         )
         tally.add("sound databases")
         return true
+    }
+
+    /// The primary's file of a database.
+    private func file(_ ledger: Ledger) -> String {
+        cluster.primary.settings.dataFolder + "/dbs/\(ledger.name)/database"
     }
 
     /// The database can be written to.
@@ -138,5 +157,21 @@ struct PowerCrash {
         }
         guard position != .zero else { return }
         try expectConverged(ledger.name, primary, replica, isReplayed: chain.first == TXID(1))
+    }
+}
+
+/// A disk on which more and more of a recording was done.
+private struct GrowingDisk {
+    let recording: Recording
+    private(set) var disk = Disk()
+    private var count = 0
+
+    init(_ recording: Recording) {
+        self.recording = recording
+    }
+
+    mutating func advance(to end: Int) {
+        for record in recording.records[count..<max(count, end)] { disk.carryOut(record) }
+        count = max(count, end)
     }
 }

@@ -117,12 +117,15 @@ extension FileHistory.Change {
         case .setSize(let size) where size < bytes.count:
             bytes.removeLast(bytes.count - size)
         case .setSize(let size), .extend(let size):
-            if size > bytes.count { bytes += Array(repeating: 0, count: size - bytes.count) }
+            bytes.grow(to: size)
         case .write(let offset, let data):
-            if offset + data.count > bytes.count {
-                bytes += Array(repeating: 0, count: offset + data.count - bytes.count)
+            bytes.grow(to: offset + data.count)
+            bytes.withUnsafeMutableBytes { bytes in
+                data.withUnsafeBytes { data in
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset + data.count])
+                        .copyMemory(from: data)
+                }
             }
-            bytes.replaceSubrange(offset..<offset + data.count, with: data)
         }
     }
 
@@ -143,5 +146,12 @@ extension FileHistory.Change {
             start = end
         }
         return pieces
+    }
+}
+
+extension [UInt8] {
+    /// Adds zeros up to a size.
+    fileprivate mutating func grow(to size: Int) {
+        if size > count { append(contentsOf: repeatElement(0, count: size - count)) }
     }
 }
