@@ -40,12 +40,14 @@ extension Database {
     /// - candidates: pages to compare. Pages that the table does not know are always compared.
     /// - pageSize: size of the pages now. When it changed, every page is part of the transaction.
     /// - pageCount: size of the database now.
+    /// - isForced: whether it is a transaction even when nothing differs: the table is not what replicas have.
     /// - read: fills a buffer with a page.
     /// - completing: carried out when the transaction is stored, before it is published. If it throws, nothing happened.
     func emitDifference(
         in candidates: PageSet,
         pageSize: PageSize,
         pageCount: UInt32,
+        isForced: Bool = false,
         read: (PageNumber, UnsafeMutableRawBufferPointer) -> Void,
         completing operation: () throws(Errno) -> Void
     ) throws(StoreError) {
@@ -78,7 +80,7 @@ extension Database {
             try compare(PageNumber(page))
         }
         draft.resize(to: pageCount, in: table)
-        if writer == nil, pageCount != table.pageCount {
+        if writer == nil, isForced || pageCount != table.pageCount {
             writer = try LTXFileWriter(log, header: header, encoders: context.encoders)
         }
         guard let writer else { return try complete(operation) }
@@ -234,6 +236,7 @@ extension Database {
     /// Returns false when the file is not whole yet: a copy of a database is just being written.
     func reconcileFile() throws(StoreError) -> Bool {
         guard let header = databaseHeader(), let size = try? files.database?.size() else {
+            if isTableUnknown, (try? files.database?.size()) == 0 { try learnEmptied() }
             dirty.removeAll()
             return true
         }
@@ -261,6 +264,25 @@ extension Database {
         dirty.removeAll()
         suspect.removeAll()
         return true
+    }
+
+    /// The interrupted transaction was the first one of the file, and was rolled back to nothing.
+    ///
+    /// When the position has content, a power failure took the end of the journal: replicas have what is gone here.
+    private func learnEmptied() throws(StoreError) {
+        table = PageChecksumTable()
+        if position.postApply != .zero, position.postApply != table.databaseChecksum {
+            try emitDifference(
+                in: PageSet(),
+                pageSize: Self.defaultPageSize,
+                pageCount: 0,
+                isForced: true,
+                read: { _, _ in },
+                completing: {}
+            )
+        }
+        isTableUnknown = false
+        suspect.removeAll()
     }
 
     /// Learns all checksums from the pages.

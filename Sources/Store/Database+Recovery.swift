@@ -5,7 +5,8 @@ import Logging
 import POSIX
 import SQLiteFormat
 
-// Opening a database: which position does its content have? Nobody else sees the files yet, so no lock matters.
+// Opening a database: which position does its content have? Nobody else sees the files yet, but the log writer starts as soon
+// as a commit is captured again: so all of it holds the lock.
 //
 // After a clean stop the saved checksums say it. After an unclean one the newest sound LTX file names the position n, and:
 //
@@ -19,8 +20,17 @@ extension Database {
     /// Opens the files and finds the position.
     ///
     /// Content is never thrown away.
+    ///
+    /// Invariant: the log writer takes the first commit only when all are captured and what was left behind under temporary
+    /// names is gone. Its own files have such names, too.
     func open() throws(StoreError) {
-        defer { log.removeTemporaries() }
+        try locked { () throws(StoreError) in
+            defer { log.removeTemporaries() }
+            try openAndRecover()
+        }
+    }
+
+    private func openAndRecover() throws(StoreError) {
         let saved = try takeSavedChecksums()
         try openFiles()
         if let saved, saved.database == SavedChecksums.Stamp(files.database), saved.log == .init(files.wal),
@@ -221,6 +231,10 @@ extension Database {
             return
         }
         let content = try readLog()
+        if record?.header.commit == 0, (try? files.database?.size()) == 0, content.frames.isEmpty {
+            // The content was dropped or rolled back; a file without any is nothing to replicate.
+            return
+        }
         guard let file = files.database, let size = try? file.size(),
             let pageSize = content.header?.pageSize ?? currentPageSize()
         else {

@@ -84,6 +84,62 @@ struct DurabilityTests {
     }
 
     @Test
+    func `Commits whose records are gone are captured again at the start, all before the first is recorded`()
+        throws
+    {
+        try withNodes(replicas: 0) { cluster in
+            let node = cluster.primary
+            for _ in 0..<8 {
+                let connection = try node.open(name)
+                try connection.run(
+                    "PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; CREATE TABLE IF NOT EXISTS t(x);"
+                )
+                for number in 0..<100 { try connection.run("INSERT INTO t VALUES(\(number))") }
+                try node.kill()
+                connection.close()
+                let records = node.settings.dataFolder + "/dbs/\(name)/ltx"
+                let names = try Files.list(records).map(\.name).sorted()
+                for name in names.dropFirst(2) { try Files.unlink(records + "/" + name) }
+                try node.start()
+                let count = try node.sqlite3(name, "SELECT count(*) % 100 FROM t; DELETE FROM t;")
+                #expect(count == "0")
+                #expect(!node.runLog.contains("cannot store transactions"), "\(node.runLog)")
+            }
+        }
+    }
+
+    @Test
+    func
+        `A first transaction that is rolled back after its record was kept leaves replicas without the database`()
+        throws
+    {
+        try withNodes { cluster in
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            let connection = try primary.open(name)
+            try connection.run("PRAGMA journal_mode=persist; CREATE TABLE t(x);")
+            try waitForSamePosition(name, primary, replica)
+            connection.close()
+            try primary.kill()
+            // As if the end of the journal had not reached the disk: its header, of a file without pages before.
+            let journal = try FileDescriptor.open(
+                primary.settings.dataFolder + "/dbs/\(name)/journal",
+                [.readWrite, .create]
+            )
+            let header: [UInt8] =
+                [
+                    0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0,
+                    2, 0, 0, 0, 16, 0,
+                ]
+            try journal.write(header + Array(repeating: 0, count: 512 - header.count), at: 0)
+            try primary.start()
+            #expect(try primary.sqlite3(name, "SELECT count(*) FROM sqlite_schema") == "0")
+            try eventually("the replica does not show it") { !Files.exists(replica.path(name)) }
+            try primary.sqlite3(name, "CREATE TABLE t(x); INSERT INTO t VALUES(1);")
+            try expectConverged(name, primary, replica, isReplayed: false)
+        }
+    }
+
+    @Test
     func `A replica that lost the database and kept its records fetches it again`() throws {
         try withNodes { cluster in
             let replica = try cluster.replica
