@@ -14,8 +14,8 @@ struct LogChain {
     /// - Parameter folder: `DATA/dbs/NAME/ltx`.
     ///
     /// - Throws: when a file cannot be written or read, or is not what it must be.
-    init(_ folder: String) throws {
-        let names = try Files.list(folder).compactMap { LTXFileName($0.name) }
+    init(_ folder: String) {
+        let names = ((try? Files.list(folder)) ?? []).compactMap { LTXFileName($0.name) }
             .sorted { $0.maxTXID > $1.maxTXID }
         var position: Position?
         var next: LTXHeader?
