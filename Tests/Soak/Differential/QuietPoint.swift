@@ -23,6 +23,26 @@ extension DifferentialRun {
         try compare()
     }
 
+    /// In the middle of transactions the replica has what is committed, and nothing else.
+    func peek() throws {
+        // Without a journal on disk nobody can say what is committed.
+        guard !twins.connections.contains(where: { $0.mayJournalInMemory && $0.isInTransaction }) else {
+            return
+        }
+        let replica = try cluster.replica
+        for (name, wanted) in try committedStates().sorted(by: { $0.key < $1.key }) {
+            guard try Files.status("\(native)/\(name)").size > 0, Files.exists(replica.path(name)) else {
+                continue
+            }
+            var found = ""
+            try eventually("the replica's \(name) is what is committed: \(found)\(wanted)") {
+                found = (try? hash(replica.path(name))) ?? "none"
+                return found == wanted
+            }
+            tally.add("peeks")
+        }
+    }
+
     /// Everybody dies, in or out of transactions; the primary starts anew.
     private func quietWithRestart() throws {
         for connection in twins.connections where connection.mayJournalInMemory && connection.isInTransaction
