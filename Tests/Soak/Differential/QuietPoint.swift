@@ -30,7 +30,11 @@ extension DifferentialRun {
             return
         }
         let replica = try cluster.replica
-        for (name, wanted) in try committedStates().sorted(by: { $0.key < $1.key }) {
+        // What was written without a journal, also earlier, is found when nobody holds the EXCLUSIVE lock any more.
+        let held = twins.connections.filter(\.mayBeExclusive)
+            .reduce(into: Set<String>()) { $0.formUnion($1.databases) }
+        let states = try committedStates().filter { !held.contains($0.key) }
+        for (name, wanted) in states.sorted(by: { $0.key < $1.key }) {
             guard try Files.status("\(native)/\(name)").size > 0, Files.exists(replica.path(name)) else {
                 continue
             }
