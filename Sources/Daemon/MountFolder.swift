@@ -39,7 +39,26 @@ public enum MountFolder {
         } catch {
             throw .cannotMake(path: path, error)
         }
+        if !keepsMounts { warnOfHiddenFiles(path, logger: logger) }
     }
+
+    /// Says what the mount is going to hide.
+    ///
+    /// While nothing is mounted, a program that opens a database makes an empty one in the bare folder. When the mount comes back,
+    /// it still holds that one, finds the real database's log under the name beside it, and SQLite removes a log whose
+    /// database is empty (docs/CONSISTENCY.md, "While the mount is away").
+    private static func warnOfHiddenFiles(_ path: String, logger: Logger) {
+        let names = ((try? Files.list(path)) ?? []).map(\.name).sorted()
+        guard !names.isEmpty else { return }
+        let some = names.prefix(shownNames).joined(separator: ", ") + (names.count > shownNames ? ", …" : "")
+        logger.warning(
+            "the folder \(path) is not empty: the mount hides \(some). A program that ran while nothing was mounted may have made "
+                + "them, and must open its database again, or it can do harm to the one on the mount"
+        )
+    }
+
+    /// So many names are in a message at most.
+    private static let shownNames = 5
 
     private static func clear(_ path: String, logger: Logger) throws(MountFolderError) {
         let target = resolved(path)

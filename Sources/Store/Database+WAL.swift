@@ -62,7 +62,13 @@ extension Database {
     /// Cuts or removes the log.
     func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
         if size < wal.capturedBytes {
-            try leaveLog(checkingAll: true)
+            let lost = try leaveLog(checkingAll: true)
+            if lost > 0 {
+                context.logger.warning(
+                    "database \"\(name)\": its log was \(unlinking ? "removed" : "cut") before \(lost) pages of it were in the "
+                        + "database, which goes back to what it had before"
+                )
+            }
             forgetCheckpointed()
             wal.end()
         }
@@ -78,25 +84,31 @@ extension Database {
     /// pages are in the database file, as SQLite's checkpoint left them.
     ///
     /// Pages that are not are suspect: a commit that the writing program did not live to publish, or a log
-    /// that was removed by hand.
-    private func leaveLog(checkingAll: Bool = false) throws(Errno) {
-        guard wal.committedFrames > 0 else { return }
+    /// that was removed by hand, or by a program that has another database file of this name open.
+    ///
+    /// - Returns: how many pages are suspect.
+    @discardableResult
+    private func leaveLog(checkingAll: Bool = false) throws(Errno) -> Int {
+        guard wal.committedFrames > 0 else { return 0 }
         try drainQueue()
         if wasSynced {
             try log.synchronize()
             wasSynced = false
         }
         preserveLogForSnapshots()
-        guard let pageSize = table.pageSize else { return }
+        guard let pageSize = table.pageSize else { return 0 }
         let buffer = Buffer(count: pageSize.bytes)
+        var lost = 0
         let frames = checkingAll ? wal.frames[...] : wal.lastTransaction
         for number in Set(frames) where number <= table.pageCount {
             let page = PageNumber(number)
             readDatabaseFile(page, pageSize, into: buffer.bytes)
             if PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) != table[page] {
                 markSuspect([number])
+                lost += 1
             }
         }
+        return lost
     }
 
     /// Takes back what SQLite is about to overwrite.

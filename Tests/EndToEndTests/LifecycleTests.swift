@@ -178,4 +178,34 @@ struct LifecycleTests {
             within: .seconds(10)
         )
     }
+
+    @Test
+    func `A database that was opened in the bare folder is warned of, and so is what it does to the log`()
+        async throws
+    {
+        try await withCluster(replicas: 0) { cluster in
+            let (primary, name) = (cluster.primary, "gap.db")
+            func ask(_ process: SQLiteProcess, _ request: String) throws -> SQLiteProcess.Answer {
+                try process.send("c " + request)
+                return try process.receive()
+            }
+            let first = try SQLiteProcess(folder: primary.mount, pipes: cluster.folder.path + "/first")
+            _ = try ask(first, "open $DIR/" + name)
+            let made = "PRAGMA journal_mode=wal; CREATE TABLE t(x); PRAGMA wal_checkpoint(truncate); "
+            #expect(try ask(first, "run \(made) INSERT INTO t VALUES(1)").code == 0)
+            try primary.stop()
+            try first.kill()
+
+            let second = try SQLiteProcess(folder: primary.mount, pipes: cluster.folder.path + "/second")
+            #expect(try ask(second, "open $DIR/" + name).code == 0)
+            try primary.start()
+            #expect(primary.runLog.contains("is not empty: the mount hides \(name)"))
+            #expect(try ask(second, "run SELECT count(*) FROM sqlite_schema").rows == ["0"])
+            #expect(primary.runLog.contains("its log was removed before"))
+            try second.kill()
+            // SQLite's own doing, which the mount cannot tell from a log that is removed by hand.
+            #expect(try primary.sqlite3(name, "PRAGMA integrity_check; SELECT count(*) FROM t;") == "ok\n0")
+            try Files.unlink(primary.path(name))
+        }
+    }
 }

@@ -23,6 +23,30 @@ extension DifferentialRun {
         try compare()
     }
 
+    /// In the middle of transactions the replica has what is committed, and nothing else.
+    func peek() throws {
+        // Without a journal on disk nobody can say what is committed.
+        guard !twins.connections.contains(where: { $0.mayJournalInMemory && $0.isInTransaction }) else {
+            return
+        }
+        let replica = try cluster.replica
+        // What was written without a journal, also earlier, is found when nobody holds the EXCLUSIVE lock any more.
+        let held = twins.connections.filter(\.mayBeExclusive)
+            .reduce(into: Set<String>()) { $0.formUnion($1.databases) }
+        let states = try committedStates().filter { !held.contains($0.key) }
+        for (name, wanted) in states.sorted(by: { $0.key < $1.key }) {
+            guard try Files.status("\(native)/\(name)").size > 0, Files.exists(replica.path(name)) else {
+                continue
+            }
+            var found = ""
+            try eventually("the replica's \(name) is what is committed: \(found)\(wanted)") {
+                found = (try? hash(replica.path(name))) ?? "none"
+                return found == wanted
+            }
+            tally.add("peeks")
+        }
+    }
+
     /// Everybody dies, in or out of transactions; the primary starts anew.
     private func quietWithRestart() throws {
         for connection in twins.connections where connection.mayJournalInMemory && connection.isInTransaction

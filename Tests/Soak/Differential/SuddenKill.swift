@@ -20,9 +20,7 @@ extension DifferentialRun {
             "\(connection.process.name) [\(connection.database)] dies in \(connection.name) \(statement.prefix(600))"
         )
         // What lies in the native folder now is what a crash would leave now.
-        let before = cluster.folder.path + "/before"
-        try copy(native, to: before)
-        let states = try hashes(before)
+        let states = try committedStates()
 
         let process = connection.process
         let victim = try twins.program(process, .mount)
@@ -66,6 +64,13 @@ extension DifferentialRun {
             let changesMode = statement.contains("journal_mode=memory") || statement.contains("locking_mode")
             if !makesFiles, !changesMode { return statement }
         }
+    }
+
+    /// What SQLite makes of the databases if everybody died now.
+    func committedStates() throws -> [String: String] {
+        let folder = cluster.folder.path + "/crashed"
+        try copy(native, to: folder)
+        return try hashes(folder)
     }
 
     private func hashes(_ folder: String) throws -> [String: String] {

@@ -87,7 +87,10 @@ final class LoadProgram {
         let words: [String]
         switch kind {
         case .writer(let mode):
-            words = ["write", path, mode, "\(chance.below(1_000_000))", "mixed", "\(20 + chance.below(150))"]
+            // In the bare folder, while the mount is away, it must make nothing (docs/CONSISTENCY.md).
+            words = [
+                "append", path, mode, "\(chance.below(1_000_000))", "mixed", "\(20 + chance.below(150))",
+            ]
         case .reader: words = ["read", path, stopPath]
         case .holder: words = ["hold", path, stopPath]
         }

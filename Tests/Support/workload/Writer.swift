@@ -9,8 +9,8 @@ struct Writer {
     private let isMixed: Bool
     private var random: SplitMix
 
-    init(path: String, journalMode: String, seed: UInt64, isMixed: Bool) throws {
-        database = try Database(path)
+    init(path: String, journalMode: String, seed: UInt64, isMixed: Bool, isMade: Bool = true) throws {
+        database = try Database(path, isMade: isMade)
         self.isMixed = isMixed
         random = SplitMix(state: seed)
         try database.run(

@@ -4,6 +4,7 @@ import Glibc
 //
 //     workload write PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE]
 //         commits; prints each acknowledged number; waits PAUSE milliseconds after each
+//     workload append ...                                       the same, but never makes the database
 //     workload read PATH STOP_FILE                              reads until STOP_FILE exists
 //     workload hold PATH STOP_FILE                              keeps a read transaction open until STOP_FILE exists
 //     workload serve FOLDER                                     carries out statements from standard input
@@ -11,7 +12,8 @@ import Glibc
 let words = CommandLine.arguments
 do {
     switch words.dropFirst().first {
-    case "write" where words.count == 7 || words.count == 8:
+    case "write" where words.count == 7 || words.count == 8,
+        "append" where words.count == 7 || words.count == 8:
         guard let seed = UInt64(words[4]), let count = Int(words[6]),
             let pause = words.count == 8 ? UInt32(words[7]) : 0
         else { exit(2) }
@@ -19,7 +21,8 @@ do {
             path: words[2],
             journalMode: words[3],
             seed: seed,
-            isMixed: words[5] == "mixed"
+            isMixed: words[5] == "mixed",
+            isMade: words[1] == "write"
         )
         try writer.run(count, pause: pause * 1000)
     case "read" where words.count == 4:
@@ -38,7 +41,7 @@ do {
         server.run()
     default:
         say(
-            "usage: workload write PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE] | read PATH STOP | hold PATH STOP | "
+            "usage: workload write|append PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE] | read PATH STOP | hold PATH STOP | "
                 + "serve FOLDER"
         )
         exit(2)
