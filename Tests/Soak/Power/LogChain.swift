@@ -12,8 +12,6 @@ struct LogChain {
     /// Reads them, newest first, until one is damaged or does not lead to the next.
     ///
     /// - Parameter folder: `DATA/dbs/NAME/ltx`.
-    ///
-    /// - Throws: when a file cannot be written or read, or is not what it must be.
     init(_ folder: String) {
         let names = ((try? Files.list(folder)) ?? []).compactMap { LTXFileName($0.name) }
             .sorted { $0.maxTXID > $1.maxTXID }
