@@ -61,7 +61,7 @@ extension ReplicaWAL {
 
     private func synchronizeLog() throws(ApplyError) {
         do throws(ApplyError) {
-            try log.synchronize()
+            try log.synchronize(passing: .checkpointLogSync)
         } catch {
             logIsUnsynchronized = true
             throw error
@@ -71,10 +71,12 @@ extension ReplicaWAL {
     /// Gives the database file its size, and makes it last.
     private func finishDatabase() throws(ApplyError) {
         let size = Int64(pageCount) * Int64(chain.pageSize.rawValue)
-        if try database.size() != size { try database.truncate(to: size) }
+        if try database.size() != size {
+            try database.truncate(to: size, passing: .checkpointDatabaseTruncate)
+        }
         guard synchronous else { return }
         do throws(ApplyError) {
-            try database.synchronize()
+            try database.synchronize(passing: .checkpointDatabaseSync)
         } catch {
             copiesFromStart = true
             throw error
@@ -129,7 +131,8 @@ extension ReplicaWAL {
         guard !bytes.isEmpty else { return }
         try database.write(
             UnsafeRawBufferPointer(rebasing: bytes),
-            at: Int64(page - 1) * Int64(chain.pageSize.rawValue)
+            at: Int64(page - 1) * Int64(chain.pageSize.rawValue),
+            passing: .checkpointDatabaseWrite
         )
     }
 }

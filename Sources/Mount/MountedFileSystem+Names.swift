@@ -1,4 +1,5 @@
 import FUSE
+import Faults
 import Glibc
 import Logging
 import POSIX
@@ -43,6 +44,7 @@ extension MountedFileSystem {
         }
         guard name != ".primary" else { throw .accessDenied }
         try checkLocalChange()
+        try FaultPoint.localCreate.pass()
         let file = try BackingFile.open(try localPath(place), [.readWrite, .create], mode: mode & 0o777)
         FilePermissions.give(file.descriptor, to: caller)
         let inode = inodes.lookedUp(place, .local(file))
@@ -137,6 +139,7 @@ extension MountedFileSystem {
         case .local:
             try checkLocalChange()
             try keepOpen(place)
+            try FaultPoint.localUnlink.pass()
             try Files.unlink(try localPath(place))
         case .database(let database, .database, _):
             guard store.isPrimary else { throw .accessDenied }
@@ -231,6 +234,7 @@ extension MountedFileSystem {
         let file = try detach(old, source)
         if case .local = target { try keepOpen(new) }
         let newPath = try localPath(new)
+        try FaultPoint.localRename.pass()
         try Files.rename(try localPath(old), newPath)
         try attach(new, target, file, newPath, inode: inodes.inode(at: old))
         inodes.renamed(old, to: new)

@@ -1,5 +1,6 @@
 import Apply
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -203,7 +204,8 @@ final class Applier: @unchecked Sendable {
         var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
         try removeFiles()
         let file = try mappedFile("create", temporary) { () throws(Errno) in
-            try BackingFile.open(temporary, [.readWrite, .create, .truncate])
+            try FaultPoint.installCreate.pass()
+            return try BackingFile.open(temporary, [.readWrite, .create, .truncate])
         }
         let output = SequentialPages(file, pageSize: header.pageSize)
         try decode(received) { page, data throws(StoreError) in
@@ -220,16 +222,21 @@ final class Applier: @unchecked Sendable {
         try verify(draft, received)
         let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
             try output.flush()
-            try file.descriptor.truncate(to: Int64(header.commit) * Int64(header.pageSize.rawValue))
-            try file.descriptor.synchronizeData()
+            let size = Int64(header.commit) * Int64(header.pageSize.rawValue)
+            try file.descriptor.truncate(to: size, passing: .installTruncate)
+            try file.descriptor.synchronizeData(passing: .installSync)
             return (
                 try BackingFile.open(database.path(.wal), [.readWrite, .create, .truncate]),
                 try BackingFile.open(database.path(.shm), [.readWrite, .create, .truncate])
             )
         }
+        try mappedFile("write", database.path(.shm)) { () throws(Errno) in
+            try FaultPoint.installIndexWrite.pass()
+        }
         try mapped { () throws(ApplyError) in try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor) }
         try publish(received)
         try mappedFile("rename", temporary) { () throws(Errno) in
+            try FaultPoint.installRename.pass()
             try Files.rename(temporary, database.path(.database))
         }
         database.locked {
@@ -240,6 +247,7 @@ final class Applier: @unchecked Sendable {
             moved(to: received)
         }
         try openFiles()
+        try? FaultPoint.installed.pass()
         show(true)
     }
 
@@ -262,7 +270,10 @@ final class Applier: @unchecked Sendable {
     private func removeFiles() throws(StoreError) {
         for kind in DatabaseFileKind.allCases {
             let path = database.path(kind)
-            try mappedFile("remove", path) { () throws(Errno) in try Files.unlink(path, ifExists: true) }
+            try mappedFile("remove", path) { () throws(Errno) in
+                try FaultPoint.installUnlink.pass()
+                try Files.unlink(path, ifExists: true)
+            }
         }
         database.locked { database.files = DatabaseFiles() }
     }
@@ -309,6 +320,7 @@ final class Applier: @unchecked Sendable {
         guard !received.isPublished, let name = received.header.fileName else { return }
         let path = database.log.path(of: name)
         try mappedFile("rename", received.temporaryPath) { () throws(Errno) in
+            try FaultPoint.receivedRename.pass()
             try Files.rename(received.temporaryPath, path)
         }
         received.isPublished = true
@@ -328,6 +340,7 @@ final class Applier: @unchecked Sendable {
                 "snapshot received for \"\(database.name)\", removing other ltx files: \(name)"
             )
             try mappedFile("remove", database.log.directory) { () throws(Errno) in
+                try FaultPoint.receivedUnlink.pass()
                 try database.log.removeAll(except: name)
             }
         }
@@ -471,7 +484,11 @@ private final class SequentialPages {
     }
 
     func flush() throws(Errno) {
-        try file.descriptor.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<used]), at: start)
+        try file.descriptor.write(
+            UnsafeRawBufferPointer(rebasing: buffer.bytes[..<used]),
+            at: start,
+            passing: .installWrite
+        )
         start += Int64(used)
         used = 0
     }

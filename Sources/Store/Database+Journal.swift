@@ -1,4 +1,5 @@
 import Capture
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
@@ -7,9 +8,11 @@ import SQLiteFormat
 extension Database {
     func writeJournal(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
         if journal.wouldEnd(writing: bytes, at: offset) {
-            try endJournal { () throws(Errno) in try file.descriptor.write(bytes, at: offset) }
+            try endJournal { () throws(Errno) in
+                try file.descriptor.write(bytes, at: offset, passing: .journalWrite)
+            }
         } else {
-            try file.descriptor.write(bytes, at: offset)
+            try file.descriptor.write(bytes, at: offset, passing: .journalWrite)
             lastDatabaseChange = .now
             journal.wrote(bytes, at: offset)
         }
@@ -32,6 +35,8 @@ extension Database {
         if isTableUnknown { try learnTable(operation) } else { try emitDatabaseFile(operation) }
         journal.ended()
         wasSynced = false
+        // Whatever happens here, the commit stands.
+        try? FaultPoint.commitPublished.pass()
     }
 
     /// Compares the pages of the database file that may have changed, and emits those that did.

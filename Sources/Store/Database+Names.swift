@@ -1,4 +1,5 @@
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -14,6 +15,7 @@ extension Database {
         try changing { () throws(Errno) in
             try drainQueue()
             nameChanges += 1
+            try FaultPoint.namesAdopt.pass()
             try Files.rename(localPath, path(kind))
             files[kind] = file
             lastDatabaseChange = .now
@@ -83,9 +85,13 @@ extension Database {
             nameChanges += 1
             switch kind {
             case .journal:
-                try endJournal { () throws(Errno) in try Files.rename(path(kind), localPath) }
+                try endJournal { () throws(Errno) in
+                    try FaultPoint.namesRelease.pass()
+                    try Files.rename(path(kind), localPath)
+                }
             case .wal:
                 try drainQueue()
+                try FaultPoint.namesRelease.pass()
                 try Files.rename(path(kind), localPath)
                 let pages = wal.frames
                 wal.end()
@@ -93,6 +99,7 @@ extension Database {
                 for page in pages { suspect.insert(PageNumber(page)) }
                 if !pages.isEmpty { requestReconcile() }
             default:
+                try FaultPoint.namesRelease.pass()
                 try Files.rename(path(kind), localPath)
             }
             files[kind] = nil
@@ -118,8 +125,10 @@ extension Database {
             let remove = { () throws(Errno) in
                 if self.table.pageCount > 0 { try self.log.synchronizeAll() }
                 if let localPath {
+                    try FaultPoint.namesDropRename.pass()
                     try Files.rename(self.path(.database), localPath)
                 } else {
+                    try FaultPoint.namesDropUnlink.pass()
                     try Files.unlink(self.path(.database))
                 }
             }
@@ -163,6 +172,7 @@ extension Database {
     public func synchronizeNames() throws(Errno) {
         let (changes, isNeeded) = locked { (nameChanges, namesOnDisk < nameChanges) }
         guard isNeeded else { return }
+        try FaultPoint.namesSync.pass()
         try Files.synchronizeDirectory(directory)
         locked { namesOnDisk = max(namesOnDisk, changes) }
     }

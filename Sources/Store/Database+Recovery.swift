@@ -1,5 +1,6 @@
 import Apply
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -40,6 +41,7 @@ extension Database {
 
     private func openFiles() throws(StoreError) {
         do throws(Errno) {
+            try FaultPoint.recoveryIndexUnlink.pass()
             try Files.unlink(path(.shm), ifExists: true)
             try Files.unlink(path(.database) + ".tmp", ifExists: true)
             for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
@@ -73,7 +75,9 @@ extension Database {
         let path = directory + "/checksums"
         guard let bytes = try? Files.read(path, limit: 1 << 32) else { return nil }
         do throws(Errno) {
+            try FaultPoint.recoveryChecksumsUnlink.pass()
             try Files.unlink(path)
+            try FaultPoint.recoveryChecksumsSync.pass()
             try Files.synchronizeDirectory(directory)
         } catch {
             throw .file(FileError("remove", path, error))
@@ -113,10 +117,17 @@ extension Database {
             header: wal.header
         )
         do throws(Errno) {
-            try files.database?.descriptor.synchronize()
-            try files.wal?.descriptor.synchronize()
+            try files.database?.descriptor.synchronize(passing: .checksumsDatabaseSync)
+            try files.wal?.descriptor.synchronize(passing: .checksumsLogSync)
             try log.synchronize()
-            try Files.replace(directory + "/checksums", with: saved.encoded())
+            try Files.replace(directory + "/checksums", with: saved.encoded()) { step throws(Errno) in
+                switch step {
+                case .write: try FaultPoint.checksumsWrite.pass()
+                case .synchronize: try FaultPoint.checksumsSync.pass()
+                case .rename: try FaultPoint.checksumsRename.pass()
+                case .synchronizeFolder: try FaultPoint.checksumsFolderSync.pass()
+                }
+            }
         } catch {
             throw .file(FileError("save", directory + "/checksums", error))
         }
@@ -138,6 +149,7 @@ extension Database {
             if let record = readRecord(file.name) { return record }
             let path = log.path(of: file.name)
             context.logger.warning("database \"\(name)\": \(path) is damaged; set aside as \(path).damaged")
+            try? FaultPoint.recoveryDamagedRename.pass()
             try? Files.rename(path, path + ".damaged")
             log.forget(file.name)
         }
@@ -277,6 +289,7 @@ extension Database {
         else { return false }
         let path = log.path(of: name)
         do throws(Errno) {
+            try FaultPoint.recoveryUnfinishedRename.pass()
             try Files.rename(log.temporaryPath(of: name), path)
             let status = try Files.status(path)
             log.append(
@@ -460,6 +473,7 @@ extension Database {
         do throws(Errno) {
             let mode = JournalMode.wal.versionByte
             if let header = databaseHeader(), header.writeVersion != mode || header.readVersion != mode {
+                try FaultPoint.recoveryHeaderWrite.pass()
                 try file.descriptor.write([mode, mode], at: Int64(DatabaseHeader.writeVersionOffset))
             }
             if files.journal != nil {
@@ -468,6 +482,7 @@ extension Database {
             }
             if files.wal == nil { files.wal = try BackingFile.open(path(.wal)) }
             index = try BackingFile.open(path(.shm))
+            try FaultPoint.recoveryIndexWrite.pass()
         } catch {
             throw .file(FileError("prepare", directory, error))
         }
@@ -487,6 +502,7 @@ extension Database {
     private func setJournalAside() throws(StoreError) {
         let aside = path(.journal) + ".set-aside"
         do throws(Errno) {
+            try FaultPoint.recoveryAsideRename.pass()
             try Files.rename(path(.journal), aside)
         } catch {
             throw .file(FileError("set aside", path(.journal), error))

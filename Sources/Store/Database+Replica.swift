@@ -1,5 +1,6 @@
 import Apply
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -75,7 +76,7 @@ extension Database {
         {
             preserveLogForSnapshots()
         }
-        try file.descriptor.write(bytes, at: offset)
+        try file.descriptor.write(bytes, at: offset, passing: .walWrite)
     }
 
     /// Whether a received transaction continues what is here or queued.
@@ -250,8 +251,16 @@ public final class IncomingTransaction {
 
     private func spill() throws(StoreError) {
         do throws(Errno) {
-            if file == nil { file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive]) }
-            try file?.descriptor.write(buffered, at: stored)
+            if file == nil {
+                try FaultPoint.receivedCreate.pass()
+                file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive])
+            }
+            let result = buffered.withUnsafeBytes { bytes in
+                Result { () throws(Errno) in
+                    try file?.descriptor.write(bytes, at: stored, passing: .receivedWrite)
+                }
+            }
+            try result.get()
         } catch {
             throw .file(FileError("write", temporaryPath, error))
         }

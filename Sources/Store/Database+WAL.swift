@@ -1,4 +1,5 @@
 import Capture
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
@@ -19,7 +20,7 @@ extension Database {
         }
         try waitForRoom()
         do throws(Errno) {
-            try file.descriptor.write(bytes, at: offset)
+            try file.descriptor.write(bytes, at: offset, passing: .walWrite)
         } catch {
             // Some of it may have been written: whatever frames it touched are no longer valid.
             wal.wrote(UnsafeRawBufferPointer(start: nil, count: 0), at: offset)
@@ -38,7 +39,9 @@ extension Database {
         at offset: Int64
     ) throws(Errno) {
         try leaveLog()
-        let result = Result { () throws(Errno) in try file.descriptor.write(bytes, at: offset) }
+        let result = Result { () throws(Errno) in
+            try file.descriptor.write(bytes, at: offset, passing: .walHeaderWrite)
+        }
         // Whether or not all of it was written, the file says what the header is now.
         let frames = wal.frames
         if wal.headerWritten(read: file.lenientRead) == .rewritten, !frames.isEmpty {
@@ -67,9 +70,10 @@ extension Database {
             wal.end()
         }
         if unlinking {
+            try FaultPoint.walUnlink.pass()
             try Files.unlink(path(.wal))
         } else {
-            try file.descriptor.truncate(to: size)
+            try file.descriptor.truncate(to: size, passing: .walTruncate)
             wal.truncated(to: size)
         }
     }
@@ -151,6 +155,8 @@ extension Database {
         )
         queuedPages += commit.pages.count
         if wasIdle { wakeLogWriter() }
+        // Whatever happens here, the commit stands.
+        try? FaultPoint.commitCaptured.pass()
     }
 
     /// Whether every page that the commit adds to the database is in it; SQLite leaves out pages that were allocated and

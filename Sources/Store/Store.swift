@@ -1,3 +1,4 @@
+import Faults
 import LTX
 import Logging
 import Metrics
@@ -133,6 +134,7 @@ public final class Store: Sendable {
         if let database = database(name) { return database }
         let folder = context.options.dataDirectory + "/dbs/" + name.text
         do throws(Errno) {
+            try FaultPoint.namesFolderCreate.pass()
             try Files.makeDirectories(folder, synchronize: true)
         } catch {
             throw .file(FileError("create", folder, error))

@@ -1,3 +1,4 @@
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
@@ -87,6 +88,7 @@ public final class TransactionLog: Sendable {
     /// Removes files that never got their final name.
     func removeTemporaries() {
         for entry in (try? Files.list(directory)) ?? [] where entry.name.hasSuffix(".tmp") {
+            try? FaultPoint.recoveryTemporariesUnlink.pass()
             try? Files.unlink(directory + "/" + entry.name, ifExists: true)
         }
     }
@@ -124,6 +126,7 @@ public final class TransactionLog: Sendable {
 
     /// Removes the file, from the list and from disk.
     func remove(_ name: LTXFileName) throws(Errno) {
+        try FaultPoint.ltxRemove.pass()
         try Files.unlink(path(of: name), ifExists: true)
         forget(name)
     }
@@ -162,6 +165,7 @@ public final class TransactionLog: Sendable {
 
     /// Puts every file on disk, also those that have no final name yet.
     func synchronizeAll() throws(Errno) {
+        try FaultPoint.ltxLogSync.pass()
         try FileDescriptor.open(directory, [.directory]).synchronizeFileSystem()
     }
 
@@ -197,6 +201,7 @@ public final class TransactionLog: Sendable {
         var removed = 0
         defer { forgetOldest(removed) }
         for name in old {
+            try FaultPoint.ltxRemove.pass()
             try Files.unlink(path(of: name), ifExists: true)
             removed += 1
         }
