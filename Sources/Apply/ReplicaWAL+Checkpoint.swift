@@ -1,3 +1,4 @@
+import Faults
 import POSIX
 import SQLiteFormat
 
@@ -57,6 +58,40 @@ extension ReplicaWAL {
             }
         }
         return safe
+    }
+
+    /// Whether the log's bytes on disk are unknown, so that `rewrite` must come before a checkpoint.
+    public var mustBeRewritten: Bool { logIsUnsynchronized }
+
+    /// Writes the log again and puts it on disk, after a sync of it failed.
+    ///
+    /// The kernel takes pages whose writing failed for written: another sync would succeed without them.
+    ///
+    /// - Parameter file: The file in which the log lies, on the disk. Readers see the same bytes all the time.
+    /// - Throws: `ApplyError`; then the log is as unsynchronized as before. `unsynchronized` if the log is not what was
+    ///   written to it any more: what is left of it is found by opening it anew.
+    public func rewrite(_ file: borrowing FileDescriptor) throws(ApplyError) {
+        do throws(Errno) {
+            let content = try WALContent { buffer, offset throws(Errno) in
+                try file.read(into: buffer, at: offset)
+            }
+            guard content.frames == frames, content.chain == chain else { throw .stale }
+            let buffer = Buffer(count: 1 << 20)
+            var offset: Int64 = 0
+            while offset < walBytes {
+                let count = Int(min(walBytes - offset, Int64(buffer.bytes.count)))
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])
+                guard try file.read(into: part, at: offset) == count else { throw .stale }
+                try file.write(UnsafeRawBufferPointer(part), at: offset, passing: .checkpointLogRewrite)
+                offset += Int64(count)
+            }
+            try file.synchronizeData(passing: .checkpointLogSync)
+        } catch .stale {
+            throw ApplyError(log.name, .unsynchronized)
+        } catch {
+            throw ApplyError(log.name, .system(call: "rewrite", error))
+        }
+        logIsUnsynchronized = false
     }
 
     private func synchronizeLog() throws(ApplyError) {

@@ -38,6 +38,10 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case ltxRemove = "ltx.remove"
     /// The sync of all LTX files before a log goes.
     case ltxLogSync = "ltx.log.sync"
+    /// What comes after that sync failed.
+    case ltxRewrite = "ltx.rewrite"
+    case ltxRewriteSync = "ltx.rewrite.sync"
+    case ltxRewriteRename = "ltx.rewrite.rename"
 
     // Names of databases.
     case namesFolderCreate = "names.folder.create"
@@ -98,6 +102,9 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     /// The database has its name and is not shown yet.
     case installed = "installed"
 
+    /// Before a replica opens a database's files on its mount.
+    case applyOpen = "apply.open"
+
     // A replica applies transactions to its log, and copies the log back.
     case applyFrameWrite = "apply.frame.write"
     case applyHeaderWrite = "apply.header.write"
@@ -107,6 +114,7 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case applyIndexWrite = "apply.index.write"
     case applyIndexPublish = "apply.index.publish"
     case checkpointLogSync = "checkpoint.log.sync"
+    case checkpointLogRewrite = "checkpoint.log.rewrite"
     case checkpointDatabaseWrite = "checkpoint.database.write"
     case checkpointDatabaseTruncate = "checkpoint.database.truncate"
     case checkpointDatabaseSync = "checkpoint.database.sync"

@@ -38,6 +38,7 @@ public final class MountedFileSystem: FileSystem {
         } catch {
             throw FileError("create", localDirectory, error)
         }
+        adoptLeftovers()
     }
 
     func isOwn(_ caller: Caller) -> Bool { store.isOwn(thread: caller.threadID) }

@@ -16,6 +16,8 @@ final class Applier: @unchecked Sendable {
     private unowned let database: Database
     private var log: LocalLog?
     private var thread: Thread?
+    /// Why the log could not be copied back the last time.
+    private var checkpointFailure: ApplyError?
     private let decoder = LTXDecoder()
     /// Page 1 as the replica stores it.
     private let page1 = Buffer(count: 65_536)
@@ -127,6 +129,13 @@ final class Applier: @unchecked Sendable {
         if received.header.commit == 0 {
             try publish(received)
             return drop(received)
+        }
+        if log == nil, database.table.pageCount > 0, database.files.database != nil {
+            // The files are there and could not be opened before: what readers have is kept.
+            try openFiles()
+            if !database.isShownOnMount { show(true) }
+            let present = database.position
+            if present.txid == received.header.maxTXID, present.postApply == received.postApply { return }
         }
         if log == nil {
             try install(received)
@@ -317,7 +326,18 @@ final class Applier: @unchecked Sendable {
     ///
     /// Once.
     private func publish(_ received: ReceivedTransaction) throws(StoreError) {
-        guard !received.isPublished, let name = received.header.fileName else { return }
+        guard let name = received.header.fileName else { return }
+        if !received.isPublished { try rename(received, to: name) }
+        if received.header.isSnapshot, !received.hasReplaced {
+            try mappedFile("remove", database.log.directory) { () throws(Errno) in
+                try FaultPoint.receivedUnlink.pass()
+                try database.log.removeAll(except: name)
+            }
+            received.hasReplaced = true
+        }
+    }
+
+    private func rename(_ received: ReceivedTransaction, to name: LTXFileName) throws(StoreError) {
         let path = database.log.path(of: name)
         try mappedFile("rename", received.temporaryPath) { () throws(Errno) in
             try FaultPoint.receivedRename.pass()
@@ -339,10 +359,6 @@ final class Applier: @unchecked Sendable {
             database.context.logger.info(
                 "snapshot received for \"\(database.name)\", removing other ltx files: \(name)"
             )
-            try mappedFile("remove", database.log.directory) { () throws(Errno) in
-                try FaultPoint.receivedUnlink.pass()
-                try database.log.removeAll(except: name)
-            }
         }
     }
 
@@ -392,6 +408,7 @@ final class Applier: @unchecked Sendable {
         guard let file = database.files.wal, let pageSize = database.table.pageSize else { return }
         let content: WALContent
         do throws(Errno) {
+            try FaultPoint.applyOpen.pass()
             content = try WALContent { buffer, offset throws(Errno) in
                 try file.descriptor.read(into: buffer, at: offset)
             }
@@ -412,9 +429,22 @@ final class Applier: @unchecked Sendable {
     private func checkpoint() {
         guard let log, log.run({ $0.frameCount > $0.backfilledFrames }) else { return }
         do throws(ApplyError) {
+            if log.mustBeRewritten, let file = database.files.wal { try log.rewrite(file) }
             let result = try log.run { (wal) throws(ApplyError) in try wal.checkpoint() }
+            if checkpointFailure != nil {
+                database.context.logger.info(
+                    "database \"\(database.name)\": the log can be copied back again"
+                )
+            }
+            checkpointFailure = nil
             note(result.isComplete ? nil : result.obstacle?.description, log)
         } catch {
+            if checkpointFailure != error {
+                database.context.logger.error(
+                    "database \"\(database.name)\": the log cannot be copied back, will try again: \(error)"
+                )
+            }
+            checkpointFailure = error
             note("\(error)", log)
         }
     }

@@ -198,10 +198,12 @@ extension Database {
         preservePagesForSnapshots(first...last)
         // Until the queue is empty a recovery would need the pages as they are (docs/ARCHITECTURE.md, "Recovery").
         if context.options.isPrimary { try drainQueue() }
+        // Before the write: one that fails may have changed some of the pages.
+        if context.options.isPrimary {
+            lastDatabaseChange = .now
+            noteUnjournalled(first...last)
+        }
         try file.descriptor.write(bytes, at: offset, passing: .databaseWrite)
-        guard context.options.isPrimary else { return }
-        lastDatabaseChange = .now
-        noteUnjournalled(first...last)
     }
 
     private func truncateDatabase(_ file: BackingFile, to size: Int64) throws(Errno) {

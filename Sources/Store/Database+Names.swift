@@ -13,6 +13,8 @@ extension Database {
     /// `localPath` is where the file is now.
     public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
         try changing { () throws(Errno) in
+            // What could not be opened is not replaced by what a program makes because it does not see it.
+            if fault != nil { throw .readOnlyFileSystem }
             try drainQueue()
             nameChanges += 1
             try FaultPoint.namesAdopt.pass()
@@ -23,10 +25,7 @@ extension Database {
             case .database:
                 try adoptDatabase(file)
             case .journal:
-                journal = withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
-                    file.lenientRead(bytes, 0) == 8
-                        ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
-                }
+                journal = Self.journalState(of: file)
             case .wal:
                 try adoptLog(file)
             case .shm:
@@ -73,7 +72,7 @@ extension Database {
         try changing { () throws(Errno) in
             guard !journal.isActive, wal.committedFrames == 0 else { return }
             try emitDatabaseFile {}
-            needsReconcile = false
+            if unrecorded == nil { needsReconcile = false }
         }
     }
 
@@ -132,29 +131,34 @@ extension Database {
                     try Files.unlink(self.path(.database))
                 }
             }
+            var isRecorded = true
             if let pageSize = table.pageSize, table.pageCount > 0 {
                 wal.end()
                 do throws(StoreError) {
-                    try emitDifference(
+                    let failure = try emitDifference(
                         in: PageSet(),
                         pageSize: pageSize,
                         pageCount: 0,
                         read: { _, _ in },
                         completing: remove
                     )
+                    isRecorded = failure == nil
                 } catch {
+                    // It is still there, and so is its log.
+                    if let log = files.wal { try? adoptLog(log) }
                     throw error.errno
                 }
             } else {
                 try remove()
             }
             files.database = nil
-            table = PageChecksumTable()
+            // Without a record the table says that one is missing.
+            if isRecorded { table = PageChecksumTable() }
             dirty.removeAll()
             suspect.removeAll()
             walPages.removeAll()
             isTableUnknown = false
-            needsReconcile = false
+            needsReconcile = !isRecorded
             isShown = false
             fault = nil
         }

@@ -21,7 +21,8 @@ extension Database {
     ///
     /// Content is never thrown away.
     func open() throws(StoreError) {
-        defer { log.removeTemporaries() }
+        // The log writer, once it runs, makes such files: then those that were left are gone already.
+        defer { if logWriter == nil { log.removeTemporaries() } }
         let saved = try takeSavedChecksums()
         try openFiles()
         if let saved, saved.database == SavedChecksums.Stamp(files.database), saved.log == .init(files.wal),
@@ -57,12 +58,7 @@ extension Database {
         }
     }
 
-    private var hasHotJournal: Bool {
-        guard let file = files.journal else { return false }
-        return withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
-            file.lenientRead(bytes, 0) == 8 && JournalState(prefix: UnsafeRawBufferPointer(bytes)).isActive
-        }
-    }
+    private var hasHotJournal: Bool { files.journal.map(Self.journalState)?.isActive ?? false }
 
     // MARK: - Clean
 
@@ -201,10 +197,17 @@ extension Database {
         position = record.position
         timestamp = record.header.timestampMilliseconds
         if record.header.commit == 0 { return }
-        // Whoever drops a database puts the record of that on disk before the file goes; see `drop`.
-        if context.options.isPrimary, try publishUnfinished(after: position, content: PageChecksumTable()) {
+        if !context.options.isPrimary {
+            // A replica that died between the record of a snapshot and its content has the one without the other.
+            position = .zero
+            replica.needsResync = true
+            context.logger.warning(
+                "database \"\(name)\": \(path(.database)) is missing; fetching it from the primary"
+            )
             return
         }
+        // Whoever drops a database puts the record of that on disk before the file goes; see `drop`.
+        if try publishUnfinished(after: position, content: PageChecksumTable()) { return }
         context.logger.error(
             "database \"\(name)\": \(path(.database)) is missing, but transaction \(record.header.maxTXID) is on "
                 + "record; restore the file, or create the database anew"
@@ -264,13 +267,22 @@ extension Database {
         }
         try followLog(content, capturedThrough: UInt32(content.frames.count))
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-        try emitDifference(
-            in: PageSet(),
-            pageSize: pageSize,
-            pageCount: pageCount,
-            read: { page, buffer in reader.read(page, into: buffer) },
-            completing: {}
-        )
+        do throws(StoreError) {
+            let failure = try emitDifference(
+                in: PageSet(),
+                pageSize: pageSize,
+                pageCount: pageCount,
+                read: { page, buffer in reader.read(page, into: buffer) },
+                completing: {}
+            )
+            if let failure { throw failure }
+        } catch {
+            // A full disk must not make the database useless until the next start: the reconciler tries again.
+            isTableUnknown = true
+            unrecorded = error
+            requestReconcile()
+            context.logger.warning("database \"\(name)\": its content waits to be stored: \(error)")
+        }
         published = false
     }
 
@@ -370,12 +382,15 @@ extension Database {
         guard let file = files.wal, let size = try? file.size() else { return }
         wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
         for page in wal.frames { walPages.insert(PageNumber(page)) }
-        do throws(Errno) {
-            while let commit = wal.nextCommit(after: nil, read: file.lenientRead) {
+        log.removeTemporaries()
+        while let commit = wal.nextCommit(after: nil, read: file.lenientRead) {
+            do throws(Errno) {
                 try capture(commit, file)
+            } catch {
+                // It stands in the log, and cannot be stored now.
+                for page in commit.pages { suspect.insert(page.number) }
+                requestReconcile()
             }
-        } catch {
-            throw .file(FileError("capture the log of", name.text, error))
         }
     }
 

@@ -151,8 +151,8 @@ extension Database {
 
 /// A transaction that was received and verified, and waits to be applied.
 final class ReceivedTransaction: @unchecked Sendable {
-    // SAFETY: immutable but for two flags; `isBeingApplied` is guarded by the database's monitor, `isPublished` belongs to
-    // the apply thread.
+    // SAFETY: immutable but for three flags; `isBeingApplied` is guarded by the database's monitor, `isPublished` and
+    // `hasReplaced` belong to the apply thread.
     let header: LTXHeader
     let postApply: Checksum
     /// The whole file, when it is small; else it is read from `temporaryPath`.
@@ -161,6 +161,8 @@ final class ReceivedTransaction: @unchecked Sendable {
     let byteCount: Int
     var isBeingApplied = false
     var isPublished = false
+    /// Whether the files that a snapshot replaces are gone.
+    var hasReplaced = false
 
     init(header: LTXHeader, postApply: Checksum, content: [UInt8]?, temporaryPath: String, byteCount: Int) {
         self.header = header
@@ -262,7 +264,9 @@ public final class IncomingTransaction {
             }
             try result.get()
         } catch {
-            throw .file(FileError("write", temporaryPath, error))
+            let failure = FileError("write", temporaryPath, error)
+            database.locked { database.fail("cannot receive transactions, will try again: \(failure)") }
+            throw .file(failure)
         }
         stored += Int64(buffered.count)
         buffered.removeAll(keepingCapacity: true)

@@ -63,19 +63,22 @@ extension Database {
     }
 
     /// Cuts or removes the log.
+    ///
+    /// The capture lets go of the log only when that is done: a log that could not be removed goes on.
     func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
-        if size < wal.capturedBytes {
-            try leaveLog(checkingAll: true)
-            forgetCheckpointed()
-            wal.end()
-        }
+        let isLeft = size < wal.capturedBytes
+        if isLeft { try leaveLog(checkingAll: true) }
         if unlinking {
             try FaultPoint.walUnlink.pass()
             try Files.unlink(path(.wal))
         } else {
             try file.descriptor.truncate(to: size, passing: .walTruncate)
-            wal.truncated(to: size)
         }
+        if isLeft {
+            forgetCheckpointed()
+            wal.end()
+        }
+        if !unlinking { wal.truncated(to: size) }
     }
 
     /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its
@@ -87,7 +90,14 @@ extension Database {
         guard wal.committedFrames > 0 else { return }
         try drainQueue()
         if wasSynced {
-            try log.synchronize()
+            do throws(Errno) {
+                try log.synchronize()
+            } catch {
+                context.logger.warning(
+                    "database \"\(name)\": transaction files cannot be put on disk, so SQLite's log must stay: \(error)"
+                )
+                throw error
+            }
             wasSynced = false
         }
         preserveLogForSnapshots()

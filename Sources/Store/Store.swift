@@ -87,7 +87,11 @@ public final class Store: Sendable {
         do throws(StoreError) {
             try database.open()
         } catch {
-            database.locked { database.fail("cannot be opened: \(error)") }
+            database.locked {
+                database.fail("cannot be opened: \(error)")
+                // Its name is taken, so that nothing is made in its place.
+                database.isShown = Files.exists(database.path(.database))
+            }
         }
         state.withLock { $0.databases[name] = database }
         return database

@@ -30,7 +30,8 @@ package enum Crash {
         let fault = "\(point.rawValue)=\(isTorn ? "torn" : "kill")@\(hit)"
         say("crash: \(scene.name): \(fault)")
         do {
-            try withNodes(limit: .seconds(100), isStarted: false, configure: { configure(&$0, scene) }) {
+            let settings: (inout NodeSettings) -> Void = { configure(&$0, scene) }
+            try withNodes(limit: .seconds(100), isStarted: false, configure: settings) {
                 let stage = try CrashStage($0, isPrimary: scene.isPrimary, random: round.random)
                 try scene.play(stage, faults: fault)
                 if stage.hasDied, stage.node.current?.exit == .signal(SIGKILL) {
@@ -43,7 +44,7 @@ package enum Crash {
                     round.tally.add("not reached")
                 }
                 try expectRecovered(stage)
-                round.tally.add("acknowledged commits", stage.acknowledged.values.reduce(0, +))
+                round.tally.add("acknowledged commits", stage.acknowledged.values.reduce(0) { $0 + $1.count })
             }
         } catch {
             throw Finding("\(scene.name), \(fault): \(error)")
@@ -63,6 +64,8 @@ package enum Crash {
 
     /// Starts what does not run, and expects that nothing acknowledged is lost and that both nodes agree.
     private static func expectRecovered(_ stage: CrashStage) throws {
+        // What was not reached must not be reached while we check: the faults end with the process.
+        if !stage.hasDied { try stage.stopFaulted() }
         let recorded = try recordedTXIDs(stage.primary)
         for node in [stage.primary, stage.replica] where node.current?.exit != nil {
             node.removeDeadMount()
@@ -71,11 +74,11 @@ package enum Crash {
         if stage.replica.current?.exit != nil { try stage.replica.start() }
         for check in stage.checks { try check(stage) }
         for (database, acknowledged) in stage.acknowledged.sorted(by: { $0.key < $1.key })
-        where !stage.unprotected.contains(database) && acknowledged > 0 {
+        where !stage.unprotected.contains(database) && !acknowledged.isEmpty {
             let state = try stage.primary.sqlite3(database, LedgerScript.check(acknowledged))
             try check(
                 state == "1|1|1",
-                "\(database) has \(acknowledged) acknowledged rows and balance: \(state)"
+                "\(database) has \(acknowledged.count) acknowledged rows and balance: \(state)"
             )
         }
         for database in try databases(on: stage.primary) {
@@ -113,8 +116,16 @@ package enum Crash {
     }
 
     /// The databases that a mount shows.
+    ///
+    /// A file that is empty is none yet; any other with such a name must be one.
     private static func databases(on node: DaemonProcess) throws -> [String] {
-        try Files.list(node.mount).map(\.name).filter { $0.hasSuffix(".db") }.sorted()
+        let names = try Set(Files.list(node.mount).map(\.name))
+        let databases = names.filter { $0.hasSuffix(".db") }.sorted()
+        for name in databases where !names.contains(name + "-pos") {
+            let size = try Files.status(node.path(name)).size
+            try check(size == 0, "\(name) with \(size) bytes on \(node.settings.name) is a database")
+        }
+        return databases.filter { names.contains($0 + "-pos") }
     }
 
     /// The last transaction in the LTX files of each database.
@@ -142,7 +153,8 @@ package enum Crash {
     /// Plays a scene without any crash and gives the points that it claims to reach and does not.
     package static func missedPoints(ofScene name: String) throws -> [String] {
         let scene = try required(CrashScene.all.first { $0.name == name }, "the scene \(name)")
-        return try withNodes(limit: .seconds(100), isStarted: false, configure: { configure(&$0, scene) }) {
+        let settings: (inout NodeSettings) -> Void = { configure(&$0, scene) }
+        return try withNodes(limit: .seconds(100), isStarted: false, configure: settings) {
             let stage = try CrashStage($0, isPrimary: scene.isPrimary, random: Seed.sequence(for: name))
             try scene.play(stage, faults: "*=note@1")
             let log = stage.node.runLog

@@ -56,7 +56,7 @@ extension CrashScene {
                 try waitForSamePosition("b.db", stage.primary, stage.replica)
             },
             act: { stage in
-                let names = ["a.db", "b.db"].map { ($0, stage.acknowledged[$0] ?? 0) }
+                let names = ["a.db", "b.db"].map { ($0, stage.acknowledged[$0] ?? []) }
                 for (name, _) in names { stage.forget(name) }
                 stage.checks.append { stage in
                     // The content of each is under one of the names that it had, and whole.
@@ -79,7 +79,7 @@ extension CrashScene {
                 for name in ["old.db", "new.db"] { try stage.sign(name) }
             },
             act: { stage in
-                let acknowledged = stage.acknowledged["new.db"] ?? 0
+                let acknowledged = stage.acknowledged["new.db"] ?? []
                 for name in ["old.db", "new.db"] { stage.forget(name) }
                 stage.checks.append {
                     try $0.expectSigned("new.db", acknowledged, under: ["old.db", "new.db"])
@@ -114,7 +114,7 @@ extension CrashStage {
     }
 
     /// Expects that what was signed with a name is found, whole, under one of several.
-    func expectSigned(_ name: String, _ acknowledged: Int, under names: [String]) throws {
+    func expectSigned(_ name: String, _ acknowledged: Set<Int>, under names: [String]) throws {
         var found: [String] = []
         for candidate in names where Files.exists(primary.path(candidate)) {
             let signature = try? primary.sqlite3(candidate, "SELECT name FROM signature;")

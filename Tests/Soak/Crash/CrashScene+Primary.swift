@@ -32,6 +32,30 @@ extension CrashScene {
             }
         ),
         CrashScene(
+            name: "a sync of the records that fails",
+            isPrimary: true,
+            points: [.ltxRewrite, .ltxRewriteSync, .ltxRewriteRename],
+            otherFaults: "ltx.log.sync=EIO@1",
+            prepare: { try $0.make("a.db", "wal") },
+            act: { stage in
+                for _ in 0..<3 {
+                    // The first time the log has to stay, and the checkpoint says so.
+                    _ = try? stage.run("a.db") { script in
+                        script.commit(5)
+                        script.add("PRAGMA wal_checkpoint(TRUNCATE);")
+                        script.commit(2)
+                    }
+                }
+                try eventually("the log can go once the records are written again") {
+                    let outcome: Void? = try? stage.run("a.db") { script in
+                        script.commit(1)
+                        script.add("PRAGMA wal_checkpoint(TRUNCATE);")
+                    }
+                    return outcome != nil || stage.hasDied
+                }
+            }
+        ),
+        CrashScene(
             name: "rollback journal",
             isPrimary: true,
             points: [

@@ -17,7 +17,7 @@ extension CrashScene {
                 try stage.primary.stop()
                 // Of the first commits a record is begun, of the others not even that.
                 try stage.primary.start(environment: [
-                    FaultPlan.variable: "ltx.rename=kill@2,ltx.write=EIO@4+"
+                    FaultPlan.variable: "ltx.rename=kill@1"
                 ])
                 let holder = try stage.hold("a.db")
                 defer { try? holder.kill() }

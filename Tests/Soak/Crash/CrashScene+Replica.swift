@@ -32,13 +32,16 @@ extension CrashScene {
         CrashScene(
             name: "apply with errors",
             isPrimary: false,
-            points: [.applyRevokeWrite],
-            otherFaults: "apply.index.publish=EIO@4-5",
+            points: [.applyRevokeWrite, .checkpointLogRewrite],
+            otherFaults: "apply.index.publish=EIO@4-5,checkpoint.log.sync=EIO@1",
             prepare: { try $0.make("a.db", "delete") },
             act: { stage in
                 for _ in 0..<3 {
                     try stage.run("a.db") { $0.commit(2) }
                     try waitForSamePosition("a.db", stage.primary, stage.replica, within: .seconds(6))
+                }
+                try eventually("the log is copied back") {
+                    stage.node.runLog.contains("can be copied back again") || stage.hasDied
                 }
             }
         ),
@@ -49,7 +52,7 @@ extension CrashScene {
                 .clusterIDWrite, .clusterIDSync, .clusterIDRename, .clusterIDFolderSync, .namesFolderCreate,
                 .receivedCreate, .receivedWrite, .receivedRename, .receivedUnlink, .installUnlink,
                 .installCreate, .installWrite, .installTruncate, .installSync, .installIndexWrite,
-                .installRename, .installed,
+                .installRename, .installed, .applyOpen,
             ],
             prepare: { stage in
                 try stage.make("a.db", "wal", commits: 8)

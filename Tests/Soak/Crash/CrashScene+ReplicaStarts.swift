@@ -8,7 +8,7 @@ extension CrashScene {
         CrashScene(
             name: "start of the replica with a record that was not applied",
             isPrimary: false,
-            points: [.recoveryIndexUnlink, .recoveryIndexWrite, .ltxRemove],
+            points: [.recoveryIndexUnlink, .recoveryIndexWrite, .ltxRemove, .applyOpen],
             ending: .kill,
             prepare: { stage in
                 try stage.make("a.db", "wal")

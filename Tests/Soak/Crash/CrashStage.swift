@@ -13,8 +13,8 @@ final class CrashStage {
     /// The node that dies.
     let node: DaemonProcess
     var random: Seed.Sequence
-    /// Last acknowledged transaction of each database's ledger.
-    private(set) var acknowledged: [String: Int] = [:]
+    /// Acknowledged transactions of each database's ledger.
+    private(set) var acknowledged: [String: Set<Int>] = [:]
     /// Last transaction of each ledger that a script has tried.
     private var tried: [String: Int] = [:]
     /// Databases whose journal mode promises nothing when the daemon dies.
@@ -43,7 +43,7 @@ final class CrashStage {
 
     /// Runs a script on a database of the primary; throws when it does not come to its end.
     func run(_ database: String, _ fill: (inout LedgerScript) -> Void) throws {
-        var script = LedgerScript(after: max(tried[database] ?? 0, try known(database)), &random)
+        var script = LedgerScript(after: tried[database] ?? 0, &random)
         fill(&script)
         tried[database] = script.last
         let outcome = try Outcome.of(
@@ -51,16 +51,13 @@ final class CrashStage {
             input: script.text,
             in: primary.settings.folder
         )
-        let last = outcome.output.split(separator: "\n")
-            .compactMap { $0.hasPrefix("ack ") ? Int($0.dropFirst(4)) : nil }.max()
-        acknowledged[database] = max(acknowledged[database] ?? 0, last ?? 0)
+        let numbers = outcome.output.split(separator: "\n")
+            .compactMap { $0.hasPrefix("ack ") ? Int($0.dropFirst(4)) : nil }
+        acknowledged[database, default: []].formUnion(numbers)
         guard outcome.exit == .code(0), outcome.errors.isEmpty else {
             throw Finding("expected: the script succeeds: \(outcome.exit) \(outcome.errors)")
         }
     }
-
-    /// The last number in a ledger, so that a script continues behind it.
-    private func known(_ database: String) throws -> Int { acknowledged[database] ?? 0 }
 
     /// Runs a command of the shell in the primary's mount; throws when it fails.
     @discardableResult

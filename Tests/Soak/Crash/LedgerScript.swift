@@ -69,12 +69,13 @@ struct LedgerScript {
         add("VACUUM;")
     }
 
-    /// Asks whether all transactions up to one are there, and nothing half done: `1|1|1`.
-    static func check(_ acknowledged: Int) -> String {
+    /// Asks whether all acknowledged transactions are there, and nothing half done: `1|1|1`.
+    static func check(_ acknowledged: Set<Int>) -> String {
         """
-        SELECT coalesce(max(n), 0) >= \(acknowledged), count(*) = coalesce(max(n), 0)
-            AND total(square) = total(n * n),
-            (SELECT total(v) FROM giving) = (SELECT total(v) FROM taking) FROM ledger;
+        SELECT (SELECT count(*) FROM ledger WHERE n IN (\(acknowledged.sorted().map(String.init).joined(separator: ","))))
+            = \(acknowledged.count),
+            (SELECT total(square) = total(n * n) FROM ledger),
+            (SELECT total(v) FROM giving) = (SELECT total(v) FROM taking);
         """
     }
 }
