@@ -55,6 +55,7 @@ let package = Package(
 
         // Ground floor: the operating system, logs, numbers, configuration, wires.
         room("POSIX", ["CShims"]),
+        room("Faults", ["POSIX", "CShims"]),
         room("JSON"),
         room("Logging", ["POSIX", "JSON"]),
         room("Metrics", ["POSIX"]),
@@ -68,9 +69,15 @@ let package = Package(
 
         // Primary and replica.
         room("Capture", ["SQLiteFormat", "LTX"]),
-        room("Apply", ["SQLiteFormat", "LTX", "POSIX"]),
-        room("Store", ["SQLiteFormat", "LTX", "Capture", "Apply", "CSQLite", "POSIX", "Logging", "Metrics"]),
-        room("Mount", ["Store", "Capture", "SQLiteFormat", "LTX", "FUSE", "POSIX", "Logging", "Metrics"]),
+        room("Apply", ["SQLiteFormat", "LTX", "POSIX", "Faults"]),
+        room(
+            "Store",
+            ["SQLiteFormat", "LTX", "Capture", "Apply", "CSQLite", "POSIX", "Faults", "Logging", "Metrics"]
+        ),
+        room(
+            "Mount",
+            ["Store", "Capture", "SQLiteFormat", "LTX", "FUSE", "POSIX", "Faults", "Logging", "Metrics"]
+        ),
         room("Replication", ["Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics", "JSON"]),
 
         // The node.
@@ -96,7 +103,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "litefs",
-            dependencies: ["Daemon", "Config", "Logging", "POSIX"],
+            dependencies: ["Daemon", "Config", "Logging", "POSIX", "Faults"],
             exclude: ["README.md"],
             swiftSettings: strict
         ),
@@ -129,6 +136,7 @@ let package = Package(
         ),
 
         tests("POSIXTests", ["POSIX"]),
+        tests("FaultsTests", ["Faults", "POSIX"]),
         tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),
         tests("MetricsTests", ["Metrics", "POSIX"]),
@@ -142,7 +150,10 @@ let package = Package(
         ),
         tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
-        tests("StoreTests", ["Store", "LTX", "SQLiteFormat", "CSQLite", "POSIX", "Logging", "Metrics"]),
+        tests(
+            "StoreTests",
+            ["Store", "Faults", "LTX", "SQLiteFormat", "CSQLite", "POSIX", "Logging", "Metrics"]
+        ),
         tests("LeaseTests", ["Lease"]),
         tests(
             "DaemonTests",
@@ -181,7 +192,7 @@ let package = Package(
         .target(
             name: "Soak",
             dependencies: [
-                "Harness", "PowerLoss", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP",
+                "Harness", "PowerLoss", "CSQLite", "POSIX", "Faults", "LTX", "SQLiteFormat", "JSON", "HTTP",
             ],
             path: "Tests/Soak",
             exclude: ["README.md"],
@@ -193,6 +204,6 @@ let package = Package(
             path: "Tests/Support/litefs-soak",
             swiftSettings: strict
         ),
-        tests("SoakTests", ["Soak", "Harness", "PowerLoss", "POSIX", "litefs", "workload"]),
+        tests("SoakTests", ["Soak", "Harness", "PowerLoss", "Faults", "POSIX", "litefs", "workload"]),
     ]
 )

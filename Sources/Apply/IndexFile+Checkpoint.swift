@@ -43,6 +43,6 @@ extension IndexFile {
     }
 
     private func writeWords(at offset: Int, count: Int = 1) throws(ApplyError) {
-        try write(offset..<offset + 4 * count)
+        try write(offset..<offset + 4 * count, passing: .checkpointIndexWrite)
     }
 }

@@ -4,6 +4,7 @@
 // use the same cached pages of the kernel that SQLite's processes have mapped, so both sides see each other's
 // changes at once.
 
+import Faults
 import POSIX
 import SQLiteFormat
 
@@ -150,11 +151,11 @@ final class IndexFile {
     }
 
     /// Writes a range of the copy, which lies in one region, to the file.
-    func write(_ range: Range<Int>) throws(ApplyError) {
+    func write(_ range: Range<Int>, passing point: FaultPoint = .applyIndexWrite) throws(ApplyError) {
         let number = range.lowerBound / WALIndex.regionSize
         let start = number * WALIndex.regionSize
         let bytes = regions[number].bytes[range.lowerBound - start..<range.upperBound - start]
-        try file.write(UnsafeRawBufferPointer(rebasing: bytes), at: Int64(range.lowerBound))
+        try file.write(UnsafeRawBufferPointer(rebasing: bytes), at: Int64(range.lowerBound), passing: point)
     }
 
     /// Enters frames of one region, the first of which has its page number at an offset.
@@ -187,8 +188,8 @@ final class IndexFile {
     }
 
     private func writeHeaderCopies() throws(ApplyError) {
-        try write(WALIndexHeader.size..<2 * WALIndexHeader.size)
-        try write(0..<WALIndexHeader.size)
+        try write(WALIndexHeader.size..<2 * WALIndexHeader.size, passing: .applyIndexPublish)
+        try write(0..<WALIndexHeader.size, passing: .applyIndexPublish)
     }
 
     /// The offset after the page numbers of the region in which an offset lies.
@@ -204,7 +205,11 @@ final class IndexFile {
         var offset = present
         while offset < size {
             let count = Int(min(size - offset, Int64(zeros.bytes.count)))
-            try file.write(UnsafeRawBufferPointer(rebasing: zeros.bytes[..<count]), at: offset)
+            try file.write(
+                UnsafeRawBufferPointer(rebasing: zeros.bytes[..<count]),
+                at: offset,
+                passing: .applyIndexGrow
+            )
             offset += Int64(count)
         }
     }

@@ -86,7 +86,7 @@ final class LogWriter {
         mayHaveCommitted = false
         let zeros: [UInt8] = Array(repeating: 0, count: WALFrameHeader.size)
         let offset = WALFrames.offset(ofFrame: firstFrame, pageSize: chain.pageSize)
-        zeros.withUnsafeBytes { try? file.write($0, at: offset) }
+        zeros.withUnsafeBytes { try? file.write($0, at: offset, passing: .applyRevokeWrite) }
     }
 
     private var frameSize: Int { WALFrames.frameSize(chain.pageSize) }
@@ -119,7 +119,8 @@ final class LogWriter {
             header = nil
             try file.write(
                 UnsafeRawBufferPointer(rebasing: buffer.bytes[..<(buffered * frameSize)]),
-                at: WALFrames.offset(ofFrame: firstBuffered, pageSize: chain.pageSize)
+                at: WALFrames.offset(ofFrame: firstBuffered, pageSize: chain.pageSize),
+                passing: .applyFrameWrite
             )
         } catch {
             failure = error
@@ -135,9 +136,11 @@ final class LogWriter {
     private func write(_ header: WALHeader) throws(ApplyError) {
         let result = withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
             header.encode(into: bytes)
-            return Result { () throws(ApplyError) in try file.write(UnsafeRawBufferPointer(bytes), at: 0) }
+            return Result { () throws(ApplyError) in
+                try file.write(UnsafeRawBufferPointer(bytes), at: 0, passing: .applyHeaderWrite)
+            }
         }
         try result.get()
-        if synchronous { try file.synchronize() }
+        if synchronous { try file.synchronize(passing: .applyHeaderSync) }
     }
 }

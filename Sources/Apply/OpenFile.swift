@@ -1,3 +1,4 @@
+import Faults
 import POSIX
 import SQLiteFormat
 
@@ -52,16 +53,23 @@ final class OpenFile {
         }
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(ApplyError) {
-        try perform(.write) { (file) throws(Errno) in try file.write(bytes, at: offset) }
+    func write(
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64,
+        passing point: FaultPoint
+    ) throws(ApplyError) {
+        try perform(.write) { (file) throws(Errno) in try file.write(bytes, at: offset, passing: point) }
     }
 
-    func truncate(to size: Int64) throws(ApplyError) {
-        try perform(.truncate) { (file) throws(Errno) in try file.truncate(to: size) }
+    func truncate(to size: Int64, passing point: FaultPoint? = nil) throws(ApplyError) {
+        try perform(.truncate) { (file) throws(Errno) in
+            try point?.pass()
+            try file.truncate(to: size)
+        }
     }
 
-    func synchronize() throws(ApplyError) {
-        try perform(.synchronize) { (file) throws(Errno) in try file.synchronizeData() }
+    func synchronize(passing point: FaultPoint) throws(ApplyError) {
+        try perform(.synchronize) { (file) throws(Errno) in try file.synchronizeData(passing: point) }
     }
 
     /// Takes a lock if nobody is in its way.

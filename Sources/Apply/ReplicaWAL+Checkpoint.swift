@@ -1,3 +1,4 @@
+import Faults
 import POSIX
 import SQLiteFormat
 
@@ -59,9 +60,43 @@ extension ReplicaWAL {
         return safe
     }
 
+    /// Whether the log's bytes on disk are unknown, so that `rewrite` must come before a checkpoint.
+    public var mustBeRewritten: Bool { logIsUnsynchronized }
+
+    /// Writes the log again and puts it on disk, after a sync of it failed.
+    ///
+    /// The kernel takes pages whose writing failed for written: another sync would succeed without them.
+    ///
+    /// - Parameter file: The file in which the log lies, on the disk. Readers see the same bytes all the time.
+    /// - Throws: `ApplyError`; then the log is as unsynchronized as before. `unsynchronized` if the log is not what was
+    ///   written to it any more: what is left of it is found by opening it anew.
+    public func rewrite(_ file: borrowing FileDescriptor) throws(ApplyError) {
+        do throws(Errno) {
+            let content = try WALContent { buffer, offset throws(Errno) in
+                try file.read(into: buffer, at: offset)
+            }
+            guard content.frames == frames, content.chain == chain else { throw .stale }
+            let buffer = Buffer(count: 1 << 20)
+            var offset: Int64 = 0
+            while offset < walBytes {
+                let count = Int(min(walBytes - offset, Int64(buffer.bytes.count)))
+                let part = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])
+                guard try file.read(into: part, at: offset) == count else { throw .stale }
+                try file.write(UnsafeRawBufferPointer(part), at: offset, passing: .checkpointLogRewrite)
+                offset += Int64(count)
+            }
+            try file.synchronizeData(passing: .checkpointLogSync)
+        } catch .stale {
+            throw ApplyError(log.name, .unsynchronized)
+        } catch {
+            throw ApplyError(log.name, .system(call: "rewrite", error))
+        }
+        logIsUnsynchronized = false
+    }
+
     private func synchronizeLog() throws(ApplyError) {
         do throws(ApplyError) {
-            try log.synchronize()
+            try log.synchronize(passing: .checkpointLogSync)
         } catch {
             logIsUnsynchronized = true
             throw error
@@ -71,10 +106,12 @@ extension ReplicaWAL {
     /// Gives the database file its size, and makes it last.
     private func finishDatabase() throws(ApplyError) {
         let size = Int64(pageCount) * Int64(chain.pageSize.rawValue)
-        if try database.size() != size { try database.truncate(to: size) }
+        if try database.size() != size {
+            try database.truncate(to: size, passing: .checkpointDatabaseTruncate)
+        }
         guard synchronous else { return }
         do throws(ApplyError) {
-            try database.synchronize()
+            try database.synchronize(passing: .checkpointDatabaseSync)
         } catch {
             copiesFromStart = true
             throw error
@@ -129,7 +166,8 @@ extension ReplicaWAL {
         guard !bytes.isEmpty else { return }
         try database.write(
             UnsafeRawBufferPointer(rebasing: bytes),
-            at: Int64(page - 1) * Int64(chain.pageSize.rawValue)
+            at: Int64(page - 1) * Int64(chain.pageSize.rawValue),
+            passing: .checkpointDatabaseWrite
         )
     }
 }

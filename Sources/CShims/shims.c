@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "shims.h"
+#include "faults.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -91,3 +92,5 @@ int cshims_exited(int status) { return WIFEXITED(status); }
 int cshims_exit_status(int status) { return WEXITSTATUS(status); }
 int cshims_term_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
 char **cshims_environment(void) { return environ; }
+
+bool cshims_faults_flag = false;

@@ -1,4 +1,5 @@
 import FUSE
+import Faults
 import Glibc
 import Logging
 import POSIX
@@ -43,6 +44,7 @@ extension MountedFileSystem {
         }
         guard name != ".primary" else { throw .accessDenied }
         try checkLocalChange()
+        try FaultPoint.localCreate.pass()
         let file = try BackingFile.open(try localPath(place), [.readWrite, .create], mode: mode & 0o777)
         FilePermissions.give(file.descriptor, to: caller)
         let inode = inodes.lookedUp(place, .local(file))
@@ -73,6 +75,37 @@ extension MountedFileSystem {
         // leave the database under one of them and its journal under the other, so that SQLite would not find it.
         try synchronizeDirectory(InodeTable.root)
         return true
+    }
+
+    /// Takes up databases that a daemon left among the files of this node when it died in the middle of a change of names.
+    ///
+    /// What has a database's name and content is a database: a rename first moves a file here, under its old name and then under
+    /// its new one, and then makes it what that name says.
+    func adoptLeftovers() {
+        guard store.isPrimary, let entries = try? Files.list(localDirectory) else { return }
+        for entry in entries where !entry.isDirectory && !entry.name.hasPrefix("etilqs_") {
+            let path = localDirectory + "/" + entry.name
+            guard let name = try? DatabaseName(entry.name),
+                (try? Files.status(path))?.isRegularFile == true,
+                let file = try? BackingFile.open(path, [.readWrite, .noFollow]), isDatabase(file)
+            else { continue }
+            let place = Inode.Place(folder: InodeTable.root, name: entry.name)
+            let inode = Inode(number: 0, kind: .local(file), place: place)
+            do throws(Errno) {
+                try adopt(name, file, from: path, inode)
+                if case .database(let database, _, _) = inode.kind { reconcile(database) }
+                logger.info("database \"\(name)\": taken up after a change of names that was not finished")
+            } catch {
+                logger.error("database \"\(name)\": cannot be taken up from \(path): \(error)")
+            }
+        }
+    }
+
+    private func isDatabase(_ file: BackingFile) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: DatabaseHeader.size, alignment: 8) { bytes in
+            let count = (try? file.descriptor.read(into: bytes, at: 0)) ?? 0
+            return DatabaseHeader.isDatabase(prefix: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+        }
     }
 
     /// Hands a file and those that belong to it over to the database of a name.
@@ -137,6 +170,7 @@ extension MountedFileSystem {
         case .local:
             try checkLocalChange()
             try keepOpen(place)
+            try FaultPoint.localUnlink.pass()
             try Files.unlink(try localPath(place))
         case .database(let database, .database, _):
             guard store.isPrimary else { throw .accessDenied }
@@ -229,11 +263,30 @@ extension MountedFileSystem {
         if case .folder = target { throw .isDirectory }
 
         let file = try detach(old, source)
+        do throws(Errno) {
+            try take(old, file, to: new, target)
+        } catch {
+            // A rename that failed leaves the file under its old name, as what it was.
+            let oldPath = try localPath(old)
+            if !Files.exists(oldPath) { try? Files.rename(try localPath(new), oldPath) }
+            if Files.exists(oldPath) { try? attach(old, nil, file, oldPath, inode: inodes.inode(at: old)) }
+            throw error
+        }
+        inodes.renamed(old, to: new)
+    }
+
+    /// Gives a file that stays on this node its new name, and makes it what the name says.
+    private func take(
+        _ old: Inode.Place,
+        _ file: BackingFile,
+        to new: Inode.Place,
+        _ target: InodeKind?
+    ) throws(Errno) {
         if case .local = target { try keepOpen(new) }
         let newPath = try localPath(new)
+        try FaultPoint.localRename.pass()
         try Files.rename(try localPath(old), newPath)
         try attach(new, target, file, newPath, inode: inodes.inode(at: old))
-        inodes.renamed(old, to: new)
     }
 
     /// Makes the file of a name one that stays on this node, under the same name.
@@ -274,12 +327,8 @@ extension MountedFileSystem {
             inode?.withState { $0.kind = .database(database, kind, file) }
             return
         }
-        let isDatabase = withUnsafeTemporaryAllocation(byteCount: DatabaseHeader.size, alignment: 8) {
-            bytes in
-            let count = (try? file.descriptor.read(into: bytes, at: 0)) ?? 0
-            return DatabaseHeader.isDatabase(prefix: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-        }
-        guard isDatabase, !place.name.hasPrefix("etilqs_"), let name = try? DatabaseName(place.name) else {
+        guard isDatabase(file), !place.name.hasPrefix("etilqs_"), let name = try? DatabaseName(place.name)
+        else {
             // What is no database took the place of one.
             if case .database(let database, .database, _) = target {
                 try database.drop()
@@ -289,7 +338,16 @@ extension MountedFileSystem {
         }
         let carrier = inode ?? Inode(number: 0, kind: .local(file), place: place)
         try adopt(name, file, from: path, carrier)
-        if case .database(let database, _, _) = carrier.kind { try database.reconcileAdopted() }
+        if case .database(let database, _, _) = carrier.kind { reconcile(database) }
+    }
+
+    /// Compares what was adopted; the name has changed, so what cannot be stored now is left to the reconciler.
+    private func reconcile(_ database: Database) {
+        do throws(Errno) {
+            try database.reconcileAdopted()
+        } catch {
+            logger.warning("database \"\(database.name)\": its new content waits to be stored: \(error)")
+        }
     }
 
     // MARK: - Listing

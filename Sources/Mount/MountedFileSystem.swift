@@ -1,4 +1,5 @@
 import FUSE
+import Faults
 import Glibc
 import Logging
 import POSIX
@@ -37,6 +38,7 @@ public final class MountedFileSystem: FileSystem {
         } catch {
             throw FileError("create", localDirectory, error)
         }
+        adoptLeftovers()
     }
 
     func isOwn(_ caller: Caller) -> Bool { store.isOwn(thread: caller.threadID) }
@@ -213,7 +215,7 @@ public final class MountedFileSystem: FileSystem {
         case .local:
             try checkLocalChange()
             let file = try openLocal(inode)
-            if let size = changes.size { try file.descriptor.truncate(to: size) }
+            if let size = changes.size { try file.descriptor.truncate(to: size, passing: .localTruncate) }
             try file.descriptor.apply(FilePermissions.onBackingFile(changes))
         case .folder:
             try checkLocalChange()
@@ -309,7 +311,7 @@ public final class MountedFileSystem: FileSystem {
                 return try write(number, bytes, at: offset, caller: caller)
             }
             nameOnce(inode)
-            try openLocal(inode).descriptor.write(bytes, at: offset)
+            try openLocal(inode).descriptor.write(bytes, at: offset, passing: .localWrite)
         case .special(.position), .special(.lock), .special(.lag), .special(.primary):
             throw .accessDenied
         case .folder:
@@ -323,6 +325,7 @@ public final class MountedFileSystem: FileSystem {
         case .database(let database, let kind, let file):
             try database.synchronize(kind, file, dataOnly: dataOnly)
         case .local(let file?):
+            try FaultPoint.localSync.pass()
             if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }
         default:
             break

@@ -115,14 +115,32 @@ public enum Files {
         }
     }
 
+    /// A step of `replace`.
+    public enum ReplaceStep: Sendable {
+        case write
+        case synchronize
+        case rename
+        case synchronizeFolder
+    }
+
     /// Replaces a file's content so that a crash leaves the old or the new content, never a mixture.
-    public static func replace(_ path: String, with bytes: [UInt8]) throws(Errno) {
+    ///
+    /// `before` is called before each step; what it throws ends the work there.
+    public static func replace(
+        _ path: String,
+        with bytes: [UInt8],
+        before: (ReplaceStep) throws(Errno) -> Void = { _ in }
+    ) throws(Errno) {
         let temporary = path + ".tmp"
         let file = try FileDescriptor.open(temporary, [.writeOnly, .create, .truncate])
+        try before(.write)
         try file.write(bytes, at: 0)
+        try before(.synchronize)
         try file.synchronize()
+        try before(.rename)
         try rename(temporary, path)
         if let slash = path.lastIndex(of: "/") {
+            try before(.synchronizeFolder)
             try synchronizeDirectory(String(path[...slash]))
         }
     }

@@ -1,5 +1,6 @@
 import Apply
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -15,6 +16,8 @@ final class Applier: @unchecked Sendable {
     private unowned let database: Database
     private var log: LocalLog?
     private var thread: Thread?
+    /// Why the log could not be copied back the last time.
+    private var checkpointFailure: ApplyError?
     private let decoder = LTXDecoder()
     /// Page 1 as the replica stores it.
     private let page1 = Buffer(count: 65_536)
@@ -127,6 +130,13 @@ final class Applier: @unchecked Sendable {
             try publish(received)
             return drop(received)
         }
+        if log == nil, database.table.pageCount > 0, database.files.database != nil {
+            // The files are there and could not be opened before: what readers have is kept.
+            try openFiles()
+            if !database.isShownOnMount { show(true) }
+            let present = database.position
+            if present.txid == received.header.maxTXID, present.postApply == received.postApply { return }
+        }
         if log == nil {
             try install(received)
         } else {
@@ -203,7 +213,8 @@ final class Applier: @unchecked Sendable {
         var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
         try removeFiles()
         let file = try mappedFile("create", temporary) { () throws(Errno) in
-            try BackingFile.open(temporary, [.readWrite, .create, .truncate])
+            try FaultPoint.installCreate.pass()
+            return try BackingFile.open(temporary, [.readWrite, .create, .truncate])
         }
         let output = SequentialPages(file, pageSize: header.pageSize)
         try decode(received) { page, data throws(StoreError) in
@@ -220,16 +231,21 @@ final class Applier: @unchecked Sendable {
         try verify(draft, received)
         let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
             try output.flush()
-            try file.descriptor.truncate(to: Int64(header.commit) * Int64(header.pageSize.rawValue))
-            try file.descriptor.synchronizeData()
+            let size = Int64(header.commit) * Int64(header.pageSize.rawValue)
+            try file.descriptor.truncate(to: size, passing: .installTruncate)
+            try file.descriptor.synchronizeData(passing: .installSync)
             return (
                 try BackingFile.open(database.path(.wal), [.readWrite, .create, .truncate]),
                 try BackingFile.open(database.path(.shm), [.readWrite, .create, .truncate])
             )
         }
+        try mappedFile("write", database.path(.shm)) { () throws(Errno) in
+            try FaultPoint.installIndexWrite.pass()
+        }
         try mapped { () throws(ApplyError) in try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor) }
         try publish(received)
         try mappedFile("rename", temporary) { () throws(Errno) in
+            try FaultPoint.installRename.pass()
             try Files.rename(temporary, database.path(.database))
             // Or it would have to be fetched once more after a power failure.
             try Files.synchronizeDirectory(database.directory)
@@ -242,6 +258,7 @@ final class Applier: @unchecked Sendable {
             moved(to: received)
         }
         try openFiles()
+        try? FaultPoint.installed.pass()
         show(true)
     }
 
@@ -264,7 +281,10 @@ final class Applier: @unchecked Sendable {
     private func removeFiles() throws(StoreError) {
         for kind in DatabaseFileKind.allCases {
             let path = database.path(kind)
-            try mappedFile("remove", path) { () throws(Errno) in try Files.unlink(path, ifExists: true) }
+            try mappedFile("remove", path) { () throws(Errno) in
+                try FaultPoint.installUnlink.pass()
+                try Files.unlink(path, ifExists: true)
+            }
         }
         database.locked { database.files = DatabaseFiles() }
     }
@@ -308,9 +328,21 @@ final class Applier: @unchecked Sendable {
     ///
     /// Once.
     private func publish(_ received: ReceivedTransaction) throws(StoreError) {
-        guard !received.isPublished, let name = received.header.fileName else { return }
+        guard let name = received.header.fileName else { return }
+        if !received.isPublished { try rename(received, to: name) }
+        if received.header.isSnapshot, !received.hasReplaced {
+            try mappedFile("remove", database.log.directory) { () throws(Errno) in
+                try FaultPoint.receivedUnlink.pass()
+                try database.log.removeAll(except: name)
+            }
+            received.hasReplaced = true
+        }
+    }
+
+    private func rename(_ received: ReceivedTransaction, to name: LTXFileName) throws(StoreError) {
         let path = database.log.path(of: name)
         try mappedFile("rename", received.temporaryPath) { () throws(Errno) in
+            try FaultPoint.receivedRename.pass()
             try Files.rename(received.temporaryPath, path)
         }
         received.isPublished = true
@@ -329,9 +361,6 @@ final class Applier: @unchecked Sendable {
             database.context.logger.info(
                 "snapshot received for \"\(database.name)\", removing other ltx files: \(name)"
             )
-            try mappedFile("remove", database.log.directory) { () throws(Errno) in
-                try database.log.removeAll(except: name)
-            }
         }
     }
 
@@ -381,6 +410,7 @@ final class Applier: @unchecked Sendable {
         guard let file = database.files.wal, let pageSize = database.table.pageSize else { return }
         let content: WALContent
         do throws(Errno) {
+            try FaultPoint.applyOpen.pass()
             content = try WALContent { buffer, offset throws(Errno) in
                 try file.descriptor.read(into: buffer, at: offset)
             }
@@ -401,9 +431,22 @@ final class Applier: @unchecked Sendable {
     private func checkpoint() {
         guard let log, log.run({ $0.frameCount > $0.backfilledFrames }) else { return }
         do throws(ApplyError) {
+            if log.mustBeRewritten, let file = database.files.wal { try log.rewrite(file) }
             let result = try log.run { (wal) throws(ApplyError) in try wal.checkpoint() }
+            if checkpointFailure != nil {
+                database.context.logger.info(
+                    "database \"\(database.name)\": the log can be copied back again"
+                )
+            }
+            checkpointFailure = nil
             note(result.isComplete ? nil : result.obstacle?.description, log)
         } catch {
+            if checkpointFailure != error {
+                database.context.logger.error(
+                    "database \"\(database.name)\": the log cannot be copied back, will try again: \(error)"
+                )
+            }
+            checkpointFailure = error
             note("\(error)", log)
         }
     }
@@ -473,7 +516,11 @@ private final class SequentialPages {
     }
 
     func flush() throws(Errno) {
-        try file.descriptor.write(UnsafeRawBufferPointer(rebasing: buffer.bytes[..<used]), at: start)
+        try file.descriptor.write(
+            UnsafeRawBufferPointer(rebasing: buffer.bytes[..<used]),
+            at: start,
+            passing: .installWrite
+        )
         start += Int64(used)
         used = 0
     }

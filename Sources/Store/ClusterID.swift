@@ -1,3 +1,4 @@
+import Faults
 import POSIX
 
 /// Identity of a cluster: `LFSC` and 16 upper-case hexadecimal digits.
@@ -49,7 +50,14 @@ public struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     func save(to directory: String) throws(StoreError) {
         let path = directory + "/clusterid"
         do throws(Errno) {
-            try Files.replace(path, with: Array("\(self)\n".utf8))
+            try Files.replace(path, with: Array("\(self)\n".utf8)) { step throws(Errno) in
+                switch step {
+                case .write: try FaultPoint.clusterIDWrite.pass()
+                case .synchronize: try FaultPoint.clusterIDSync.pass()
+                case .rename: try FaultPoint.clusterIDRename.pass()
+                case .synchronizeFolder: try FaultPoint.clusterIDFolderSync.pass()
+                }
+            }
         } catch {
             throw .file(FileError("write", path, error))
         }

@@ -1,4 +1,5 @@
 import Capture
+import Faults
 import POSIX
 import SQLiteFormat
 
@@ -17,6 +18,7 @@ extension Database {
             if let file = files[kind] { return file }
             guard context.options.isPrimary || isOwn else { throw .accessDenied }
             nameChanges += 1
+            try FaultPoint.fileCreate.pass()
             let file = try BackingFile.open(path(kind), mode: mode | 0o600)
             files[kind] = file
             if kind == .journal { journal = JournalState() }
@@ -44,7 +46,7 @@ extension Database {
     ) throws(Errno) {
         if kind == .shm {
             counters.shmWrites.increment()
-            return try file.descriptor.write(bytes, at: offset)
+            return try file.descriptor.write(bytes, at: offset, passing: .shmWrite)
         }
         try changing { () throws(Errno) in
             // A file without a name is seen by nobody but those who still have it open.
@@ -80,7 +82,7 @@ extension Database {
         if kind == .shm {
             // The daemon has the wal-index mapped: if it shrank, touching it would end the process.
             if !context.options.isPrimary, !isOwn, try size < file.size() { throw .accessDenied }
-            return try file.descriptor.truncate(to: size)
+            return try file.descriptor.truncate(to: size, passing: .shmTruncate)
         }
         try changing { () throws(Errno) in
             guard files[kind] === file else { return try file.descriptor.truncate(to: size) }
@@ -90,9 +92,11 @@ extension Database {
                 try truncateDatabase(file, to: size)
             case .journal:
                 if size < 8 {
-                    try endJournal { () throws(Errno) in try file.descriptor.truncate(to: size) }
+                    try endJournal { () throws(Errno) in
+                        try file.descriptor.truncate(to: size, passing: .journalTruncate)
+                    }
                 } else {
-                    try file.descriptor.truncate(to: size)
+                    try file.descriptor.truncate(to: size, passing: .journalTruncate)
                 }
             case .wal:
                 if context.options.isPrimary {
@@ -100,7 +104,7 @@ extension Database {
                 } else {
                     preserveLogForSnapshots()
                     replica.overlay.removeAll()
-                    try file.descriptor.truncate(to: size)
+                    try file.descriptor.truncate(to: size, passing: .walTruncate)
                 }
             case .shm:
                 break
@@ -125,6 +129,12 @@ extension Database {
 
     /// Puts a file on disk.
     public func synchronize(_ kind: DatabaseFileKind, _ file: BackingFile, dataOnly: Bool) throws(Errno) {
+        switch kind {
+        case .database: try FaultPoint.databaseSync.pass()
+        case .journal: try FaultPoint.journalSync.pass()
+        case .wal: try FaultPoint.walSync.pass()
+        case .shm: break
+        }
         if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }
         locked { wasSynced = true }
     }
@@ -138,10 +148,14 @@ extension Database {
             nameChanges += 1
             switch kind {
             case .journal:
-                try endJournal { () throws(Errno) in try Files.unlink(path(.journal)) }
+                try endJournal { () throws(Errno) in
+                    try FaultPoint.journalUnlink.pass()
+                    try Files.unlink(path(.journal))
+                }
             case .wal:
                 if let file = files.wal { try truncateWAL(file, to: 0, unlinking: true) }
             default:
+                try FaultPoint.shmUnlink.pass()
                 try Files.unlink(path(kind))
             }
             files[kind] = nil
@@ -184,10 +198,12 @@ extension Database {
         preservePagesForSnapshots(first...last)
         // Until the queue is empty a recovery would need the pages as they are (docs/ARCHITECTURE.md, "Recovery").
         if context.options.isPrimary { try drainQueue() }
-        try file.descriptor.write(bytes, at: offset)
-        guard context.options.isPrimary else { return }
-        lastDatabaseChange = .now
-        noteUnjournalled(first...last)
+        // Before the write: one that fails may have changed some of the pages.
+        if context.options.isPrimary {
+            lastDatabaseChange = .now
+            noteUnjournalled(first...last)
+        }
+        try file.descriptor.write(bytes, at: offset, passing: .databaseWrite)
     }
 
     private func truncateDatabase(_ file: BackingFile, to size: Int64) throws(Errno) {
@@ -197,7 +213,7 @@ extension Database {
         )
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
         if old > new { preservePagesForSnapshots(new + 1...old) }
-        try file.descriptor.truncate(to: size)
+        try file.descriptor.truncate(to: size, passing: .databaseTruncate)
         lastDatabaseChange = .now
         // Pages that are cut off and come back as holes have other content than the table says. What lies beyond the
         // committed size is compared anyway when the database grows.

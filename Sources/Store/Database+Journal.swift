@@ -1,15 +1,44 @@
 import Capture
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
 
 // Commits of a database with a rollback journal: the commit point is the end of the journal.
 extension Database {
+    /// Writes to the journal.
+    ///
+    /// After an error the file says whether the journal is still in force: half of a header that was to be overwritten with
+    /// zeros ends a transaction as well as all of it, and no later operation would.
     func writeJournal(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
+        do throws(Errno) {
+            try writeJournalBytes(file, bytes, at: offset)
+        } catch {
+            journal = Self.journalState(of: file)
+            if !journal.isActive, !dirty.isEmpty { requestReconcile() }
+            throw error
+        }
+    }
+
+    /// What the first bytes of a journal say.
+    static func journalState(of file: BackingFile) -> JournalState {
+        withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
+            file.lenientRead(bytes, 0) == 8
+                ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
+        }
+    }
+
+    private func writeJournalBytes(
+        _ file: BackingFile,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64
+    ) throws(Errno) {
         if journal.wouldEnd(writing: bytes, at: offset) {
-            try endJournal { () throws(Errno) in try file.descriptor.write(bytes, at: offset) }
+            try endJournal { () throws(Errno) in
+                try file.descriptor.write(bytes, at: offset, passing: .journalWrite)
+            }
         } else {
-            try file.descriptor.write(bytes, at: offset)
+            try file.descriptor.write(bytes, at: offset, passing: .journalWrite)
             lastDatabaseChange = .now
             journal.wrote(bytes, at: offset)
         }
@@ -32,6 +61,8 @@ extension Database {
         if isTableUnknown { try learnTable(operation) } else { try emitDatabaseFile(operation) }
         journal.ended()
         wasSynced = false
+        // Whatever happens here, the commit stands.
+        try? FaultPoint.commitPublished.pass()
     }
 
     /// Compares the pages of the database file that may have changed, and emits those that did.
@@ -48,13 +79,15 @@ extension Database {
         var candidates = dirty
         candidates.formUnion(suspect)
         do throws(StoreError) {
-            try emitDifference(
+            let failure = try emitDifference(
                 in: candidates,
                 pageSize: header.pageSize,
                 pageCount: header.committedPageCount(fileSize: size),
                 read: { page, buffer in readDatabaseFile(page, header.pageSize, into: buffer) },
                 completing: operation
             )
+            // The transaction stands; its pages stay in `dirty` until they are recorded.
+            if failure != nil { return }
         } catch {
             context.logger.warning("database \"\(name)\": a transaction failed: \(error)")
             throw error.errno
@@ -67,13 +100,14 @@ extension Database {
     private func emitEmptied(_ operation: () throws(Errno) -> Void) throws(Errno) {
         if table.pageCount > 0, let pageSize = table.pageSize {
             do throws(StoreError) {
-                try emitDifference(
+                let failure = try emitDifference(
                     in: PageSet(),
                     pageSize: pageSize,
                     pageCount: 0,
                     read: { _, _ in },
                     completing: operation
                 )
+                if failure != nil { return }
             } catch {
                 throw error.errno
             }

@@ -1,4 +1,5 @@
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -12,8 +13,11 @@ extension Database {
     /// `localPath` is where the file is now.
     public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
         try changing { () throws(Errno) in
+            // What could not be opened is not replaced by what a program makes because it does not see it.
+            if fault != nil { throw .readOnlyFileSystem }
             try drainQueue()
             nameChanges += 1
+            try FaultPoint.namesAdopt.pass()
             try Files.rename(localPath, path(kind))
             files[kind] = file
             lastDatabaseChange = .now
@@ -21,10 +25,7 @@ extension Database {
             case .database:
                 try adoptDatabase(file)
             case .journal:
-                journal = withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
-                    file.lenientRead(bytes, 0) == 8
-                        ? JournalState(prefix: UnsafeRawBufferPointer(bytes)) : JournalState()
-                }
+                journal = Self.journalState(of: file)
             case .wal:
                 try adoptLog(file)
             case .shm:
@@ -71,7 +72,7 @@ extension Database {
         try changing { () throws(Errno) in
             guard !journal.isActive, wal.committedFrames == 0 else { return }
             try emitDatabaseFile {}
-            needsReconcile = false
+            if unrecorded == nil { needsReconcile = false }
         }
     }
 
@@ -83,9 +84,13 @@ extension Database {
             nameChanges += 1
             switch kind {
             case .journal:
-                try endJournal { () throws(Errno) in try Files.rename(path(kind), localPath) }
+                try endJournal { () throws(Errno) in
+                    try FaultPoint.namesRelease.pass()
+                    try Files.rename(path(kind), localPath)
+                }
             case .wal:
                 try drainQueue()
+                try FaultPoint.namesRelease.pass()
                 try Files.rename(path(kind), localPath)
                 let pages = wal.frames
                 wal.end()
@@ -93,6 +98,7 @@ extension Database {
                 for page in pages { suspect.insert(PageNumber(page)) }
                 if !pages.isEmpty { requestReconcile() }
             default:
+                try FaultPoint.namesRelease.pass()
                 try Files.rename(path(kind), localPath)
             }
             files[kind] = nil
@@ -118,34 +124,41 @@ extension Database {
             let remove = { () throws(Errno) in
                 if self.table.pageCount > 0 { try self.log.synchronizeAll() }
                 if let localPath {
+                    try FaultPoint.namesDropRename.pass()
                     try Files.rename(self.path(.database), localPath)
                 } else {
+                    try FaultPoint.namesDropUnlink.pass()
                     try Files.unlink(self.path(.database))
                 }
             }
+            var isRecorded = true
             if let pageSize = table.pageSize, table.pageCount > 0 {
                 wal.end()
                 do throws(StoreError) {
-                    try emitDifference(
+                    let failure = try emitDifference(
                         in: PageSet(),
                         pageSize: pageSize,
                         pageCount: 0,
                         read: { _, _ in },
                         completing: remove
                     )
+                    isRecorded = failure == nil
                 } catch {
+                    // It is still there, and so is its log.
+                    if let log = files.wal { try? adoptLog(log) }
                     throw error.errno
                 }
             } else {
                 try remove()
             }
             files.database = nil
-            table = PageChecksumTable()
+            // Without a record the table says that one is missing.
+            if isRecorded { table = PageChecksumTable() }
             dirty.removeAll()
             suspect.removeAll()
             walPages.removeAll()
             isTableUnknown = false
-            needsReconcile = false
+            needsReconcile = !isRecorded
             isShown = false
             fault = nil
         }
@@ -163,6 +176,7 @@ extension Database {
     public func synchronizeNames() throws(Errno) {
         let (changes, isNeeded) = locked { (nameChanges, namesOnDisk < nameChanges) }
         guard isNeeded else { return }
+        try FaultPoint.namesSync.pass()
         try Files.synchronizeDirectory(directory)
         locked { namesOnDisk = max(namesOnDisk, changes) }
     }

@@ -18,13 +18,14 @@ extension Database {
     /// Emits the pages of the logical content (log over database file) that differ from the table.
     func emitLogical(_ candidates: PageSet, pageSize: PageSize, pageCount: UInt32) throws(StoreError) {
         let reader = LogicalReader(files: files, frames: wal.frames, pageSize: pageSize)
-        try emitDifference(
+        let failure = try emitDifference(
             in: candidates,
             pageSize: pageSize,
             pageCount: pageCount,
             read: { page, buffer in reader.read(page, into: buffer) },
             completing: {}
         )
+        if let failure { throw failure }
         suspect.removeAll()
         counters.reconciled.increment()
     }
@@ -43,6 +44,9 @@ extension Database {
     /// - isForced: whether it is a transaction even when nothing differs: the table is not what replicas have.
     /// - read: fills a buffer with a page.
     /// - completing: carried out when the transaction is stored, before it is published. If it throws, nothing happened.
+    /// - Returns: nil, or why the transaction could not be published although `completing` was carried out. Then it stands
+    ///   in SQLite's files and only its record is missing: the caller must leave the pages in doubt, so that the reconciler
+    ///   makes it again from them.
     func emitDifference(
         in candidates: PageSet,
         pageSize: PageSize,
@@ -50,7 +54,7 @@ extension Database {
         isForced: Bool = false,
         read: (PageNumber, UnsafeMutableRawBufferPointer) -> Void,
         completing operation: () throws(Errno) -> Void
-    ) throws(StoreError) {
+    ) throws(StoreError) -> StoreError? {
         let isRebuilt = table.pageSize != pageSize
         var draft = TableDraft(table, pageSize: pageSize, isRebuilt: isRebuilt)
         let buffer = Buffer(count: pageSize.bytes)
@@ -83,7 +87,10 @@ extension Database {
         if writer == nil, isForced || pageCount != table.pageCount {
             writer = try LTXFileWriter(log, header: header, encoders: context.encoders)
         }
-        guard let writer else { return try complete(operation) }
+        guard let writer else {
+            try complete(operation)
+            return nil
+        }
 
         let postApply = draft.databaseChecksum
         try writer.finish(postApply: postApply, synchronize: wasSynced)
@@ -91,12 +98,14 @@ extension Database {
         do throws(StoreError) {
             try writer.publish(synchronize: wasSynced)
         } catch {
-            // The transaction stands in SQLite's files; only its record is missing. It is made again from the pages.
             requestReconcile()
-            context.logger.error(
-                "database \"\(name)\": cannot publish transaction \(txid), will try again: \(error)"
-            )
-            return
+            if unrecorded == nil {
+                context.logger.error(
+                    "database \"\(name)\": cannot publish transaction \(txid), will try again: \(error)"
+                )
+            }
+            unrecorded = error
+            return error
         }
         draft.apply(to: &table)
         self.versionBytes = versionBytes
@@ -104,6 +113,7 @@ extension Database {
         timestamp = header.timestampMilliseconds
         counters.commits.increment()
         published = true
+        return nil
     }
 
     private func complete(_ operation: () throws(Errno) -> Void) throws(StoreError) {
@@ -162,10 +172,7 @@ extension Database {
         return locked {
             guard needsReconcile || isTableUnknown else { return .clean }
             if isClosing { return .clean }
-            guard files.database != nil else {
-                (needsReconcile, isTableUnknown) = (false, false)
-                return .clean
-            }
+            guard files.database != nil else { return reconcileDropped() }
             let isLocked = probe.isExclusive
             if journal.isActive {
                 return isLocked || probe.isReserved || isJournalAttended ? .busy : .hotJournal
@@ -179,9 +186,10 @@ extension Database {
                     guard try reconcileFile() else { return .busy }
                 }
             } catch {
+                unrecorded = error
                 return .failed(error)
             }
-            needsReconcile = false
+            noteReconciled()
             return .clean
         }
     }
@@ -196,6 +204,44 @@ extension Database {
     /// has its journal open, and a process that dies closes it.
     private var isJournalAttended: Bool {
         files.journal?.isInUse == true || MonotonicTime.now - lastDatabaseChange < Self.restOfHotJournal
+    }
+
+    private func noteReconciled() {
+        needsReconcile = false
+        if unrecorded != nil { context.logger.info("database \"\(name)\": transactions can be stored again") }
+        unrecorded = nil
+    }
+
+    /// A database that was dropped and whose last transaction has no record yet.
+    private func reconcileDropped() -> ReconcileOutcome {
+        isTableUnknown = false
+        if table.pageCount > 0, let pageSize = table.pageSize {
+            do throws(StoreError) {
+                let failure = try emitDifference(
+                    in: PageSet(),
+                    pageSize: pageSize,
+                    pageCount: 0,
+                    read: { _, _ in },
+                    completing: {}
+                )
+                if let failure { throw failure }
+            } catch {
+                unrecorded = error
+                return .failed(error)
+            }
+        }
+        table = PageChecksumTable()
+        noteReconciled()
+        return .clean
+    }
+
+    /// Compares nothing: the mount does not show the database.
+    func reconcileHidden() -> ReconcileOutcome {
+        defer { announceIfPublished() }
+        return locked {
+            guard needsReconcile, !isClosing, files.database == nil else { return .clean }
+            return reconcileDropped()
+        }
     }
 
     private func drainForReconcile() throws(StoreError) {
@@ -252,13 +298,14 @@ extension Database {
         } else {
             var candidates = dirty
             candidates.formUnion(suspect)
-            try emitDifference(
+            let failure = try emitDifference(
                 in: candidates,
                 pageSize: header.pageSize,
                 pageCount: pageCount,
                 read: { page, buffer in readDatabaseFile(page, header.pageSize, into: buffer) },
                 completing: {}
             )
+            if let failure { throw failure }
             counters.reconciled.increment()
         }
         dirty.removeAll()
@@ -301,13 +348,14 @@ extension Database {
                 "database \"\(name)\": content differs from position \(position); emitting all of it as one transaction"
             )
             table = PageChecksumTable()
-            try emitDifference(
+            let failure = try emitDifference(
                 in: PageSet(),
                 pageSize: pageSize,
                 pageCount: pageCount,
                 read: { page, buffer in reader.read(page, into: buffer) },
                 completing: {}
             )
+            if let failure { throw failure }
         }
         isTableUnknown = false
         suspect.removeAll()

@@ -1,5 +1,6 @@
 import Apply
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -50,6 +51,7 @@ extension Database {
 
     private func openFiles() throws(StoreError) {
         do throws(Errno) {
+            try FaultPoint.recoveryIndexUnlink.pass()
             try Files.unlink(path(.shm), ifExists: true)
             try Files.unlink(path(.database) + ".tmp", ifExists: true)
             for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
@@ -65,12 +67,7 @@ extension Database {
         }
     }
 
-    private var hasHotJournal: Bool {
-        guard let file = files.journal else { return false }
-        return withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
-            file.lenientRead(bytes, 0) == 8 && JournalState(prefix: UnsafeRawBufferPointer(bytes)).isActive
-        }
-    }
+    private var hasHotJournal: Bool { files.journal.map(Self.journalState)?.isActive ?? false }
 
     // MARK: - Clean
 
@@ -83,7 +80,9 @@ extension Database {
         let path = directory + "/checksums"
         guard let bytes = try? Files.read(path, limit: 1 << 32) else { return nil }
         do throws(Errno) {
+            try FaultPoint.recoveryChecksumsUnlink.pass()
             try Files.unlink(path)
+            try FaultPoint.recoveryChecksumsSync.pass()
             try Files.synchronizeDirectory(directory)
         } catch {
             throw .file(FileError("remove", path, error))
@@ -123,10 +122,17 @@ extension Database {
             header: wal.header
         )
         do throws(Errno) {
-            try files.database?.descriptor.synchronize()
-            try files.wal?.descriptor.synchronize()
+            try files.database?.descriptor.synchronize(passing: .checksumsDatabaseSync)
+            try files.wal?.descriptor.synchronize(passing: .checksumsLogSync)
             try log.synchronize()
-            try Files.replace(directory + "/checksums", with: saved.encoded())
+            try Files.replace(directory + "/checksums", with: saved.encoded()) { step throws(Errno) in
+                switch step {
+                case .write: try FaultPoint.checksumsWrite.pass()
+                case .synchronize: try FaultPoint.checksumsSync.pass()
+                case .rename: try FaultPoint.checksumsRename.pass()
+                case .synchronizeFolder: try FaultPoint.checksumsFolderSync.pass()
+                }
+            }
         } catch {
             throw .file(FileError("save", directory + "/checksums", error))
         }
@@ -148,6 +154,7 @@ extension Database {
             if let record = readRecord(file.name) { return record }
             let path = log.path(of: file.name)
             context.logger.warning("database \"\(name)\": \(path) is damaged; set aside as \(path).damaged")
+            try? FaultPoint.recoveryDamagedRename.pass()
             try? Files.rename(path, path + ".damaged")
             log.forget(file.name)
         }
@@ -200,8 +207,10 @@ extension Database {
         timestamp = record.header.timestampMilliseconds
         if record.header.commit == 0 { return }
         if !context.options.isPrimary {
-            // Invariant: a replica's position is that of content which it has. The records alone are not the content.
+            // Invariant: a replica's position is that of content which it has. One that died between the record of a snapshot and
+            // its content has the one without the other.
             position = .zero
+            replica.needsResync = true
             context.logger.warning(
                 "database \"\(name)\": \(path(.database)) is missing; fetching it from the primary"
             )
@@ -272,13 +281,22 @@ extension Database {
         }
         try followLog(content, capturedThrough: UInt32(content.frames.count))
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-        try emitDifference(
-            in: PageSet(),
-            pageSize: pageSize,
-            pageCount: pageCount,
-            read: { page, buffer in reader.read(page, into: buffer) },
-            completing: {}
-        )
+        do throws(StoreError) {
+            let failure = try emitDifference(
+                in: PageSet(),
+                pageSize: pageSize,
+                pageCount: pageCount,
+                read: { page, buffer in reader.read(page, into: buffer) },
+                completing: {}
+            )
+            if let failure { throw failure }
+        } catch {
+            // A full disk must not make the database useless until the next start: the reconciler tries again.
+            isTableUnknown = true
+            unrecorded = error
+            requestReconcile()
+            context.logger.warning("database \"\(name)\": its content waits to be stored: \(error)")
+        }
         published = false
     }
 
@@ -297,6 +315,7 @@ extension Database {
         else { return false }
         let path = log.path(of: name)
         do throws(Errno) {
+            try FaultPoint.recoveryUnfinishedRename.pass()
             try Files.rename(log.temporaryPath(of: name), path)
             let status = try Files.status(path)
             log.append(
@@ -377,12 +396,15 @@ extension Database {
         guard let file = files.wal, let size = try? file.size() else { return }
         wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
         for page in wal.frames { walPages.insert(PageNumber(page)) }
-        do throws(Errno) {
-            while let commit = wal.nextCommit(after: nil, read: file.lenientRead) {
+        log.removeTemporaries()
+        while let commit = wal.nextCommit(after: nil, read: file.lenientRead) {
+            do throws(Errno) {
                 try capture(commit, file)
+            } catch {
+                // It stands in the log, and cannot be stored now.
+                for page in commit.pages { suspect.insert(page.number) }
+                requestReconcile()
             }
-        } catch {
-            throw .file(FileError("capture the log of", name.text, error))
         }
     }
 
@@ -480,6 +502,7 @@ extension Database {
         do throws(Errno) {
             let mode = JournalMode.wal.versionByte
             if let header = databaseHeader(), header.writeVersion != mode || header.readVersion != mode {
+                try FaultPoint.recoveryHeaderWrite.pass()
                 try file.descriptor.write([mode, mode], at: Int64(DatabaseHeader.writeVersionOffset))
             }
             if files.journal != nil {
@@ -488,6 +511,7 @@ extension Database {
             }
             if files.wal == nil { files.wal = try BackingFile.open(path(.wal)) }
             index = try BackingFile.open(path(.shm))
+            try FaultPoint.recoveryIndexWrite.pass()
         } catch {
             throw .file(FileError("prepare", directory, error))
         }
@@ -507,6 +531,7 @@ extension Database {
     private func setJournalAside() throws(StoreError) {
         let aside = path(.journal) + ".set-aside"
         do throws(Errno) {
+            try FaultPoint.recoveryAsideRename.pass()
             try Files.rename(path(.journal), aside)
         } catch {
             throw .file(FileError("set aside", path(.journal), error))

@@ -1,5 +1,6 @@
 import Apply
 import Capture
+import Faults
 import LTX
 import Logging
 import POSIX
@@ -75,7 +76,7 @@ extension Database {
         {
             preserveLogForSnapshots()
         }
-        try file.descriptor.write(bytes, at: offset)
+        try file.descriptor.write(bytes, at: offset, passing: .walWrite)
     }
 
     /// Whether a received transaction continues what is here or queued.
@@ -150,8 +151,8 @@ extension Database {
 
 /// A transaction that was received and verified, and waits to be applied.
 final class ReceivedTransaction: @unchecked Sendable {
-    // SAFETY: immutable but for two flags; `isBeingApplied` is guarded by the database's monitor, `isPublished` belongs to
-    // the apply thread.
+    // SAFETY: immutable but for three flags; `isBeingApplied` is guarded by the database's monitor, `isPublished` and
+    // `hasReplaced` belong to the apply thread.
     let header: LTXHeader
     let postApply: Checksum
     /// The whole file, when it is small; else it is read from `temporaryPath`.
@@ -160,6 +161,8 @@ final class ReceivedTransaction: @unchecked Sendable {
     let byteCount: Int
     var isBeingApplied = false
     var isPublished = false
+    /// Whether the files that a snapshot replaces are gone.
+    var hasReplaced = false
 
     init(header: LTXHeader, postApply: Checksum, content: [UInt8]?, temporaryPath: String, byteCount: Int) {
         self.header = header
@@ -250,10 +253,20 @@ public final class IncomingTransaction {
 
     private func spill() throws(StoreError) {
         do throws(Errno) {
-            if file == nil { file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive]) }
-            try file?.descriptor.write(buffered, at: stored)
+            if file == nil {
+                try FaultPoint.receivedCreate.pass()
+                file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive])
+            }
+            let result = buffered.withUnsafeBytes { bytes in
+                Result { () throws(Errno) in
+                    try file?.descriptor.write(bytes, at: stored, passing: .receivedWrite)
+                }
+            }
+            try result.get()
         } catch {
-            throw .file(FileError("write", temporaryPath, error))
+            let failure = FileError("write", temporaryPath, error)
+            database.locked { database.fail("cannot receive transactions, will try again: \(failure)") }
+            throw .file(failure)
         }
         stored += Int64(buffered.count)
         buffered.removeAll(keepingCapacity: true)

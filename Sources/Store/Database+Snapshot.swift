@@ -1,4 +1,5 @@
 import Capture
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
@@ -199,13 +200,14 @@ public final class DatabaseSnapshot: @unchecked Sendable {
         do throws(Errno) {
             if spool == nil {
                 let path = database.directory + "/snapshot-\(UInt64.random(in: 0 ..< .max)).tmp"
+                try FaultPoint.snapshotCreate.pass()
                 spool = try FileDescriptor.open(path, [.readWrite, .create, .exclusive])
                 try Files.unlink(path)
             }
             let buffer = Buffer(count: pageSize.bytes)
             reader.read(PageNumber(page), into: buffer.bytes)
             let offset = Int64(kept.count) * Int64(pageSize.rawValue)
-            try spool?.write(UnsafeRawBufferPointer(buffer.bytes), at: offset)
+            try spool?.write(UnsafeRawBufferPointer(buffer.bytes), at: offset, passing: .snapshotWrite)
             kept[page] = offset
         } catch {
             // The writer must not fail because of a reader: the reader does.

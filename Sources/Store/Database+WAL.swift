@@ -1,4 +1,5 @@
 import Capture
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
@@ -19,7 +20,7 @@ extension Database {
         }
         try waitForRoom()
         do throws(Errno) {
-            try file.descriptor.write(bytes, at: offset)
+            try file.descriptor.write(bytes, at: offset, passing: .walWrite)
         } catch {
             // Some of it may have been written: whatever frames it touched are no longer valid.
             wal.wrote(UnsafeRawBufferPointer(start: nil, count: 0), at: offset)
@@ -38,7 +39,9 @@ extension Database {
         at offset: Int64
     ) throws(Errno) {
         try leaveLog()
-        let result = Result { () throws(Errno) in try file.descriptor.write(bytes, at: offset) }
+        let result = Result { () throws(Errno) in
+            try file.descriptor.write(bytes, at: offset, passing: .walHeaderWrite)
+        }
         // Whether or not all of it was written, the file says what the header is now.
         let frames = wal.frames
         if wal.headerWritten(read: file.lenientRead) == .rewritten, !frames.isEmpty {
@@ -60,24 +63,28 @@ extension Database {
     }
 
     /// Cuts or removes the log.
+    ///
+    /// The capture lets go of the log only when that is done: a log that could not be removed goes on.
     func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
-        if size < wal.capturedBytes {
-            let lost = try leaveLog(checkingAll: true)
-            if lost > 0 {
-                context.logger.warning(
-                    "database \"\(name)\": its log was \(unlinking ? "removed" : "cut") before \(lost) pages of it were in the "
-                        + "database, which goes back to what it had before"
-                )
-            }
+        let isLeft = size < wal.capturedBytes
+        let lost = isLeft ? try leaveLog(checkingAll: true) : 0
+        if unlinking {
+            try FaultPoint.walUnlink.pass()
+            try Files.unlink(path(.wal))
+        } else {
+            try file.descriptor.truncate(to: size, passing: .walTruncate)
+        }
+        if lost > 0 {
+            context.logger.warning(
+                "database \"\(name)\": its log was \(unlinking ? "removed" : "cut") before \(lost) pages of it were in the "
+                    + "database, which goes back to what it had before"
+            )
+        }
+        if isLeft {
             forgetCheckpointed()
             wal.end()
         }
-        if unlinking {
-            try Files.unlink(path(.wal))
-        } else {
-            try file.descriptor.truncate(to: size)
-            wal.truncated(to: size)
-        }
+        if !unlinking { wal.truncated(to: size) }
     }
 
     /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its
@@ -92,7 +99,14 @@ extension Database {
         guard wal.committedFrames > 0 else { return 0 }
         try drainQueue()
         if wasSynced {
-            try log.synchronize()
+            do throws(Errno) {
+                try log.synchronize()
+            } catch {
+                context.logger.warning(
+                    "database \"\(name)\": transaction files cannot be put on disk, so SQLite's log must stay: \(error)"
+                )
+                throw error
+            }
             wasSynced = false
         }
         preserveLogForSnapshots()
@@ -163,6 +177,8 @@ extension Database {
         )
         queuedPages += commit.pages.count
         if wasIdle { wakeLogWriter() }
+        // Whatever happens here, the commit stands.
+        try? FaultPoint.commitCaptured.pass()
     }
 
     /// Whether every page that the commit adds to the database is in it; SQLite leaves out pages that were allocated and

@@ -78,6 +78,8 @@ public final class Database: @unchecked Sendable {
     var queuedPages = 0
     /// Why the log writer cannot store them, as long as it cannot.
     var logFailure: StoreError?
+    /// Why the last transaction that was found by comparing has no record yet.
+    var unrecorded: StoreError?
     var logWriter: Thread?
 
     var snapshots: [DatabaseSnapshot] = []
@@ -141,7 +143,8 @@ public final class Database: @unchecked Sendable {
                 journalMode: mode == .rollback ? "rollback" : mode == .wal ? "wal" : "wal2",
                 timestamp: timestamp,
                 isShown: isShown,
-                fault: fault,
+                fault: fault
+                    ?? (logFailure ?? unrecorded).map { "cannot store transactions, will try again: \($0)" },
                 walBytes: context.options.isPrimary ? wal.capturedBytes : replica.walBytes
             )
         }

@@ -1,3 +1,4 @@
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
@@ -31,6 +32,7 @@ final class LTXFileWriter {
         }
         temporaryPath = log.temporaryPath(of: name)
         do throws(Errno) {
+            try FaultPoint.ltxCreate.pass()
             file = try BackingFile.open(temporaryPath, [.readWrite, .create, .truncate])
         } catch {
             encoders.give(encoder)
@@ -72,7 +74,7 @@ final class LTXFileWriter {
         try drain()
         if synchronize {
             do throws(Errno) {
-                try file.descriptor.synchronizeData()
+                try file.descriptor.synchronizeData(passing: .ltxSync)
             } catch {
                 throw .file(FileError("sync", temporaryPath, error))
             }
@@ -89,9 +91,13 @@ final class LTXFileWriter {
         guard let name = header.fileName else { return }
         let path = log.path(of: name)
         do throws(Errno) {
+            try FaultPoint.ltxRename.pass()
             try Files.rename(temporaryPath, path)
             isPublished = true
-            if synchronize { try Files.synchronizeDirectory(log.directory) }
+            if synchronize {
+                try FaultPoint.ltxFolderSync.pass()
+                try Files.synchronizeDirectory(log.directory)
+            }
         } catch {
             throw .file(FileError("rename", temporaryPath, error))
         }
@@ -110,7 +116,7 @@ final class LTXFileWriter {
 
     private func drain() throws(StoreError) {
         do throws(Errno) {
-            try file.descriptor.write(encoder.output, at: written)
+            try file.descriptor.write(encoder.output, at: written, passing: .ltxWrite)
         } catch {
             throw .file(FileError("write", temporaryPath, error))
         }

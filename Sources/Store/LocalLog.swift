@@ -38,6 +38,12 @@ final class LocalLog: @unchecked Sendable {
     /// Bytes in use.
     var walBytes: Int64 { wal.walBytes }
 
+    /// Whether a sync of it failed, so that it must be written again.
+    var mustBeRewritten: Bool { wal.mustBeRewritten }
+
+    /// Writes it again, through the file below the mount, whose descriptor the mount thread does not have.
+    func rewrite(_ file: BackingFile) throws(ApplyError) { try wal.rewrite(file.descriptor) }
+
     /// Does something with the log, on the mount thread.
     ///
     /// Only files opened by their path may be used in there.

@@ -50,9 +50,9 @@ final class Reconciler: Sendable {
         _ probe: LockProbe,
         _ unattended: inout [DatabaseName: Int]
     ) {
-        guard probe.open(database.name) else { return }
+        let isOpen = probe.open(database.name)
         defer { probe.closeFile() }
-        switch database.reconcile(asking: probe) {
+        switch isOpen ? database.reconcile(asking: probe) : database.reconcileHidden() {
         case .clean, .busy:
             unattended[database.name] = nil
         case .failed(let error):

@@ -1,3 +1,4 @@
+import Faults
 import LTX
 import Logging
 import Metrics
@@ -86,7 +87,11 @@ public final class Store: Sendable {
         do throws(StoreError) {
             try database.open()
         } catch {
-            database.locked { database.fail("cannot be opened: \(error)") }
+            database.locked {
+                database.fail("cannot be opened: \(error)")
+                // Its name is taken, so that nothing is made in its place.
+                database.isShown = Files.exists(database.path(.database))
+            }
         }
         state.withLock { $0.databases[name] = database }
         return database
@@ -133,6 +138,7 @@ public final class Store: Sendable {
         if let database = database(name) { return database }
         let folder = context.options.dataDirectory + "/dbs/" + name.text
         do throws(Errno) {
+            try FaultPoint.namesFolderCreate.pass()
             try Files.makeDirectories(folder, synchronize: true)
         } catch {
             throw .file(FileError("create", folder, error))

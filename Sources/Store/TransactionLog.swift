@@ -1,3 +1,4 @@
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
@@ -47,7 +48,9 @@ public final class TransactionLog: Sendable {
         /// Index of the oldest file that still has its content in memory.
         var firstContent = 0
         /// Files before this index are known to be on disk.
-        var unsynced = false
+        var synced = 0
+        /// A sync failed: what the others hold on disk is unknown, and another sync would not tell.
+        var isDoubtful = false
     }
     private let state = Mutex(State())
 
@@ -87,6 +90,7 @@ public final class TransactionLog: Sendable {
     /// Removes files that never got their final name.
     func removeTemporaries() {
         for entry in (try? Files.list(directory)) ?? [] where entry.name.hasSuffix(".tmp") {
+            try? FaultPoint.recoveryTemporariesUnlink.pass()
             try? Files.unlink(directory + "/" + entry.name, ifExists: true)
         }
     }
@@ -111,8 +115,8 @@ public final class TransactionLog: Sendable {
     /// Adds a file that just got its final name, not yet synced.
     func append(_ file: LTXFile, synced: Bool) {
         state.withLock { state in
+            if synced, state.synced == state.files.count { state.synced += 1 }
             state.files.append(file)
-            if !synced { state.unsynced = true }
             state.contentBytes += file.content?.bytes.count ?? 0
             while state.contentBytes > Self.memoryBound, state.firstContent < state.files.count {
                 state.contentBytes -= state.files[state.firstContent].content?.bytes.count ?? 0
@@ -124,6 +128,7 @@ public final class TransactionLog: Sendable {
 
     /// Removes the file, from the list and from disk.
     func remove(_ name: LTXFileName) throws(Errno) {
+        try FaultPoint.ltxRemove.pass()
         try Files.unlink(path(of: name), ifExists: true)
         forget(name)
     }
@@ -135,6 +140,7 @@ public final class TransactionLog: Sendable {
             state.contentBytes -= state.files[index].content?.bytes.count ?? 0
             state.files.remove(at: index)
             if index < state.firstContent { state.firstContent -= 1 }
+            if index < state.synced { state.synced -= 1 }
         }
     }
 
@@ -146,23 +152,61 @@ public final class TransactionLog: Sendable {
     /// Puts every file on disk, names included.
     ///
     /// One call for all of them, because a batch of commits makes many small files.
+    ///
+    /// Invariant: a file counts as on disk only when its bytes were written after the last sync that failed. The kernel takes
+    /// pages whose writing failed for written, so the sync after it says nothing about them: the files are verified and
+    /// written again.
     func synchronize() throws(Errno) {
-        let needed = state.withLock { state in
-            defer { state.unsynced = false }
-            return state.unsynced
+        let (pending, isDoubtful) = state.withLock { state in
+            (state.files.suffix(from: state.synced).map(\.name), state.isDoubtful)
         }
-        guard needed else { return }
+        guard let last = pending.last else { return }
+        if isDoubtful { for name in pending { try rewrite(name) } }
+        try synchronizeAll()
+        state.withLock { state in
+            state.isDoubtful = false
+            guard let index = state.files.lastIndex(where: { $0.name == last }) else { return }
+            state.synced = max(state.synced, index + 1)
+        }
+    }
+
+    /// Replaces a file by a copy whose bytes are verified and on disk.
+    private func rewrite(_ name: LTXFileName) throws(Errno) {
+        let source: FileDescriptor
         do throws(Errno) {
-            try synchronizeAll()
-        } catch {
-            state.withLock { $0.unsynced = true }
-            throw error
+            source = try FileDescriptor.open(path(of: name), .readOnly)
+        } catch .noEntry {
+            // Retention was faster.
+            return
         }
+        let copy = try FileDescriptor.open(temporaryPath(of: name), [.writeOnly, .create, .truncate])
+        let decoder = LTXDecoder()
+        let buffer = Buffer(count: 1 << 20)
+        var offset: Int64 = 0
+        decoder.begin()
+        while true {
+            let count = try source.read(into: buffer.bytes, at: offset)
+            if count == 0 { break }
+            let part = UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])
+            guard (try? decoder.feed(part) { _ in }) != nil else { throw .io }
+            try copy.write(part, at: offset, passing: .ltxRewrite)
+            offset += Int64(count)
+        }
+        guard (try? decoder.finish()) != nil else { throw .io }
+        try copy.synchronizeData(passing: .ltxRewriteSync)
+        try FaultPoint.ltxRewriteRename.pass()
+        try Files.rename(temporaryPath(of: name), path(of: name))
     }
 
     /// Puts every file on disk, also those that have no final name yet.
     func synchronizeAll() throws(Errno) {
-        try FileDescriptor.open(directory, [.directory]).synchronizeFileSystem()
+        do throws(Errno) {
+            try FaultPoint.ltxLogSync.pass()
+            try FileDescriptor.open(directory, [.directory]).synchronizeFileSystem()
+        } catch {
+            state.withLock { $0.isDoubtful = true }
+            throw error
+        }
     }
 
     /// The file that continues from a transaction: it begins right after it or, where no such file exists, covers it.
@@ -197,6 +241,7 @@ public final class TransactionLog: Sendable {
         var removed = 0
         defer { forgetOldest(removed) }
         for name in old {
+            try FaultPoint.ltxRemove.pass()
             try Files.unlink(path(of: name), ifExists: true)
             removed += 1
         }
@@ -208,6 +253,7 @@ public final class TransactionLog: Sendable {
             for file in state.files.prefix(count) { state.contentBytes -= file.content?.bytes.count ?? 0 }
             state.files.removeFirst(min(count, state.files.count))
             state.firstContent = max(0, state.firstContent - count)
+            state.synced = max(0, state.synced - count)
         }
     }
 }

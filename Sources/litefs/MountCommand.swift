@@ -1,5 +1,6 @@
 import Config
 import Daemon
+import Faults
 import Logging
 import POSIX
 
@@ -29,6 +30,15 @@ struct MountCommand {
             timestamps: config.log.timestamp
         )
         for warning in warnings { logger.warning(warning) }
+        if let text = CurrentProcess.environment(FaultPlan.variable), !text.isEmpty {
+            do throws(FaultPlanError) {
+                Faults.arm(try FaultPlan(text)) { logger.warning($0) }
+            } catch {
+                StandardError.report("\(error)")
+                return 2
+            }
+            logger.warning("\(FaultPlan.variable) is set: this node is made to fail")
+        }
 
         var options = Supervisor.Options()
         options.exec = config.exec

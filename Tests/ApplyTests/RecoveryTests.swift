@@ -30,7 +30,9 @@ import Testing
     /// Leaves the header as a writer does that died between its copies.
     private func damageHeader() throws {
         let zeros = [UInt8](repeating: 0, count: WALIndexHeader.size)
-        try zeros.withUnsafeBytes { try replica.wal.shared.file.write($0, at: 0) }
+        try zeros.withUnsafeBytes {
+            try replica.wal.shared.file.write($0, at: 0, passing: .applyIndexPublish)
+        }
     }
 
     @Test func eachPrefixOfTheLogIsAPrefixOfTheTransactions() throws {

@@ -7,7 +7,9 @@ import Testing
 /// LITEFS_TEST_SEED repeats a run.
 @Suite(.serialized)
 struct SoakTests {
-    @Test(arguments: [(Trial.kills, 3), (Trial.power, 1), (Trial.differential, 1)])
+    @Test(arguments: [
+        (Trial.kills, 3), (Trial.crash, 6), (Trial.disk, 4), (Trial.power, 1), (Trial.differential, 1),
+    ])
     func `Short soak`(trial: Trial, rounds: Int) throws { try soak(trial, rounds: rounds) }
 
     @Test(.enabled(if: NetworkNamespace.refusal == nil, "\(NetworkNamespace.refusal ?? "")"))
@@ -26,5 +28,15 @@ struct SoakTests {
         let seed = random.next() % 1_000_000_000
         let outcome = SoakRun(.mixed, seed: seed, duration: .seconds(20), rounds: 1).run()
         #expect(outcome.findings.isEmpty, "\(outcome.findings.joined(separator: "\n"))")
+    }
+
+    @Test func `Each fault point is in a scene of the trial crash`() {
+        #expect(Crash.unclaimedPoints.isEmpty)
+    }
+
+    @Test(arguments: Crash.sceneNames)
+    func `A scene of the trial crash reaches its fault points`(scene: String) throws {
+        let missed = try Crash.missedPoints(ofScene: scene)
+        #expect(missed.isEmpty)
     }
 }

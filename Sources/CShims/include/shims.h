@@ -1,5 +1,5 @@
 // Shims over calls that Swift cannot make itself: variadic functions, system calls and GNU extensions without a
-// wrapper, and macros. Each says why it exists. Only POSIX and FUSE include this header. The GNU dialect stays inside
+// wrapper, and macros. Each says why it exists. Only POSIX, FUSE and Faults import them. The GNU dialect stays inside
 // shims.c, because it changes the layout of structures that other C modules share.
 #pragma once
 

@@ -44,8 +44,8 @@ package final class DaemonProcess: Sendable {
 
     // MARK: - Life
 
-    /// Writes the configuration and starts the process.
-    package func start(until stage: Stage = .ready) throws {
+    /// Writes the configuration and starts the process, with more environment variables for this run.
+    package func start(until stage: Stage = .ready, environment: [String: String] = [:]) throws {
         let config = settings.folder + "/litefs.yml"
         try Files.replace(config, with: Array(settings.text.utf8))
         let binary = try Binary.path("litefs")
@@ -54,7 +54,7 @@ package final class DaemonProcess: Sendable {
             (settings.namespace?.entering ?? [])
                 + [binary, "mount", "-config", config] + settings.arguments,
             output: logPath,
-            environment: settings.environment
+            environment: settings.environment.merging(environment) { $1 }
         )
         program.withLock { $0 = started }
         try wait(for: stage)
