@@ -319,7 +319,7 @@ extension Database {
     private func learnEmptied() throws(StoreError) {
         table = PageChecksumTable()
         if position.postApply != .zero, position.postApply != table.databaseChecksum {
-            try emitDifference(
+            let failure = try emitDifference(
                 in: PageSet(),
                 pageSize: Self.defaultPageSize,
                 pageCount: 0,
@@ -327,6 +327,7 @@ extension Database {
                 read: { _, _ in },
                 completing: {}
             )
+            if let failure { throw failure }
         }
         isTableUnknown = false
         suspect.removeAll()
