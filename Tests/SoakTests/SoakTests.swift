@@ -7,7 +7,7 @@ import Testing
 /// LITEFS_TEST_SEED repeats a run.
 @Suite(.serialized)
 struct SoakTests {
-    @Test(arguments: [(Trial.kills, 3), (Trial.power, 1), (Trial.differential, 2)])
+    @Test(arguments: [(Trial.kills, 3), (Trial.power, 1), (Trial.differential, 2), (Trial.hostile, 1)])
     func `Short soak`(trial: Trial, rounds: Int) throws { try soak(trial, rounds: rounds) }
 
     @Test(.enabled(if: NetworkNamespace.refusal == nil, "\(NetworkNamespace.refusal ?? "")"))
