@@ -39,6 +39,8 @@ let package = Package(
         .executable(name: "litefs", targets: ["litefs"]),
         // Loaded into a daemon under test.
         .library(name: "CWriteRecorder", type: .dynamic, targets: ["CWriteRecorder"]),
+        // For Fuzzing/Package.swift only.
+        .library(name: "Fuzz", targets: ["Fuzz"]),
     ],
     targets: [
         // C libraries of the system.
@@ -205,5 +207,19 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("SoakTests", ["Soak", "Harness", "PowerLoss", "Faults", "POSIX", "litefs", "workload"]),
+
+        // Hostile input: scripts/fuzz for hours, FuzzTests for a moment.
+        .target(
+            name: "Fuzz",
+            dependencies: [
+                "Capture", "Config", "HTTP", "JSON", "LTX", "POSIX", "Replication", "SQLiteFormat", "Store",
+                "CChecksum",
+                "CLZ4", "CSQLite",
+            ],
+            path: "Tests/Fuzz",
+            exclude: ["README.md", "Corpus"],
+            swiftSettings: strict
+        ),
+        tests("FuzzTests", ["Fuzz", "Harness"]),
     ]
 )

@@ -366,7 +366,7 @@ extension AttributeChanges {
     fileprivate init(_ status: stat, mask: Int32) {
         func has(_ bit: Int32) -> Bool { mask & (1 << bit) != 0 }
         func nanoseconds(_ time: timespec) -> Int64 {
-            Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+            clampedNanoseconds(seconds: Int64(time.tv_sec), rest: Int64(time.tv_nsec))
         }
         var now: Int64 { WallClock.milliseconds * 1_000_000 }
         if has(0) { mode = status.st_mode & 0o7777 }

@@ -33,7 +33,7 @@ public struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
     }
 
     /// Whether name and value can stand in a message (RFC 9110, section 5): nothing that could start another field.
-    static func isValid(name: String, value: String) -> Bool {
+    package static func isValid(name: String, value: String) -> Bool {
         !name.isEmpty
             && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") }
             && value.utf8.allSatisfy { ($0 >= 0x20 && $0 != 0x7F) || $0 == 0x09 }

@@ -1,12 +1,12 @@
 import POSIX
 
 /// A listening address as written in a configuration: `HOST:PORT`, `[IPV6]:PORT` or `:PORT`.
-struct ListenAddress {
+package struct ListenAddress {
     let text: String
     let host: String
     let port: UInt16
 
-    init(_ text: String) throws(HTTPServerError) {
+    package init(_ text: String) throws(HTTPServerError) {
         guard let colon = text.lastIndex(of: ":") else {
             throw .invalidAddress(text, reason: "the port is missing")
         }

@@ -1,12 +1,12 @@
 /// The decoded target of a request line (RFC 9112, section 3.2): path and query.
-struct RequestTarget {
-    let path: String
-    let query: [(name: String, value: String)]
+package struct RequestTarget {
+    package let path: String
+    package let query: [(name: String, value: String)]
 
     /// Decodes a target in origin form, or the path of one in absolute form.
     ///
     /// Nil when an escape is malformed, the text is not UTF-8, or contains NUL.
-    init?(_ target: [UInt8]) {
+    package init?(_ target: [UInt8]) {
         var rest = target[...]
         if rest.first != UInt8(ascii: "/"), let path = Self.pathOfAbsolute(rest) { rest = path }
         if let fragment = rest.firstIndex(of: UInt8(ascii: "#")) { rest = rest[..<fragment] }

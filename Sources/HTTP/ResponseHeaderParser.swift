@@ -1,10 +1,10 @@
 /// Collects the header of an answer from its lines.
-struct ResponseHeaderParser {
+package struct ResponseHeaderParser {
     /// The most bytes that a header may have.
     static let maximumBytes = 256 << 10
 
     /// What a line led to.
-    enum Event {
+    package enum Event {
         /// There is more to come, or the line is of no interest.
         case more
         /// The header of the final answer is complete.
@@ -18,10 +18,13 @@ struct ResponseHeaderParser {
     private var byteCount = 0
     private var isComplete = false
 
+    /// A parser before the first line.
+    package init() {}
+
     /// Takes one line with its line end; the last of a header is empty.
     ///
     /// Interim answers (1xx) are skipped, and so are fields that follow the body.
-    mutating func take(_ line: UnsafeRawBufferPointer) -> Event {
+    package mutating func take(_ line: UnsafeRawBufferPointer) -> Event {
         byteCount += line.count
         guard byteCount <= Self.maximumBytes else { return .tooLarge }
         guard !isComplete else { return .more }

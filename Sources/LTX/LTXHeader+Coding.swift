@@ -63,7 +63,9 @@ extension LTXHeader {
         } else {
             guard preApply.isFlagged else { throw .preApplyWithoutFlag(preApply) }
         }
-        guard walOffset >= 0, walSize >= 0, (walOffset == 0) == (walSize == 0) else {
+        guard walOffset >= 0, walSize >= 0, (walOffset == 0) == (walSize == 0),
+            !walOffset.addingReportingOverflow(walSize).overflow
+        else {
             throw .badWALRange(offset: walOffset, size: walSize)
         }
         guard walOffset > 0 || (walSalt1 == 0 && walSalt2 == 0) else {

@@ -180,6 +180,8 @@ public struct FileStatus: Sendable {
 
     /// Size in bytes.
     public var size: Int64 { Int64(raw.st_size) }
+    /// Bytes of the disk that it takes; fewer than `size` with holes or compression.
+    public var allocatedByteCount: Int64 { Int64(raw.st_blocks) * 512 }
     /// Number of the inode.
     public var inode: UInt64 { UInt64(raw.st_ino) }
     /// Number of the device that holds it.
@@ -188,11 +190,11 @@ public struct FileStatus: Sendable {
     public var mode: UInt32 { raw.st_mode }
     /// Time of the last change of content, in nanoseconds since 1970.
     public var modifiedNanoseconds: Int64 {
-        Int64(raw.st_mtim.tv_sec) * 1_000_000_000 + Int64(raw.st_mtim.tv_nsec)
+        clampedNanoseconds(seconds: Int64(raw.st_mtim.tv_sec), rest: Int64(raw.st_mtim.tv_nsec))
     }
     /// Time of the last change of content or attributes, in nanoseconds since 1970.
     public var changedNanoseconds: Int64 {
-        Int64(raw.st_ctim.tv_sec) * 1_000_000_000 + Int64(raw.st_ctim.tv_nsec)
+        clampedNanoseconds(seconds: Int64(raw.st_ctim.tv_sec), rest: Int64(raw.st_ctim.tv_nsec))
     }
     /// Whether it is a folder.
     public var isDirectory: Bool { raw.st_mode & S_IFMT == S_IFDIR }
@@ -223,8 +225,11 @@ extension FileDescriptor {
         let omit = 0x3fff_fffe  // UTIME_OMIT
         func time(_ nanoseconds: Int64?) -> timespec {
             guard let nanoseconds else { return timespec(tv_sec: 0, tv_nsec: omit) }
+            // Before 1970 the rest counts forward from an earlier second: the kernel wants it positive.
             let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
-            return timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
+            return rest < 0
+                ? timespec(tv_sec: Int(seconds) - 1, tv_nsec: Int(rest) + 1_000_000_000)
+                : timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
         }
         let times = [time(accessed), time(modified)]
         _ = try retrying { Int(futimens(rawValue, times)) }

@@ -22,9 +22,10 @@ public struct MonotonicTime: Comparable, Hashable, Sendable {
         left.nanoseconds < right.nanoseconds
     }
 
-    /// The moment `duration` later.
+    /// The moment `duration` later; the last one that there is for a duration that no clock lives to see.
     public static func + (time: MonotonicTime, duration: Duration) -> MonotonicTime {
-        MonotonicTime(nanoseconds: time.nanoseconds + duration.nanoseconds)
+        let (sum, overflows) = time.nanoseconds.addingReportingOverflow(duration.nanoseconds)
+        return MonotonicTime(nanoseconds: overflows ? .max : sum)
     }
 
     /// Time passed between two moments.
@@ -34,13 +35,22 @@ public struct MonotonicTime: Comparable, Hashable, Sendable {
 }
 
 extension Duration {
-    /// The whole duration in nanoseconds.
+    /// The whole duration in nanoseconds; the nearest that 64 bits hold, which is about 292 years.
     public var nanoseconds: Int64 {
-        components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+        clampedNanoseconds(seconds: components.seconds, rest: components.attoseconds / 1_000_000_000)
     }
 
     /// The whole duration in seconds.
     public var seconds: Double { Double(nanoseconds) / 1e9 }
+}
+
+/// Nanoseconds of seconds and a rest; the nearest that 64 bits hold.
+///
+/// Anybody may give a file a time beyond the year 2262, where they end.
+public func clampedNanoseconds(seconds: Int64, rest: Int64) -> Int64 {
+    let whole = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    let sum = whole.partialValue.addingReportingOverflow(rest)
+    return whole.overflow || sum.overflow ? (seconds < 0 ? .min : .max) : sum.partialValue
 }
 
 /// The time of day.

@@ -8,7 +8,7 @@ import Store
 /// clock here by an offset: that of the heartbeat that came quickest during the last minutes, because no heartbeat comes
 /// before it was sent. The lag is the time since the moment as of which everything is applied. It grows while nothing is
 /// heard.
-struct LagClock: Sendable {
+package struct LagClock: Sendable {
     /// How long the quickest heartbeat counts, so that clocks may drift.
     private static let window = Duration.seconds(60)
     /// Transactions that are remembered one by one for each database; of more, the oldest count.
@@ -31,12 +31,15 @@ struct LagClock: Sendable {
     private var windowEnd = MonotonicTime(nanoseconds: 0)
     private var lastHeartbeat = Int64.min
 
+    /// A clock that heard nothing.
+    package init() {}
+
     // MARK: - Events
 
     /// A stream begins, perhaps of another primary.
     ///
     /// What was received before and is not `expected` will never be applied, and counts no longer.
-    mutating func connected(expected: [DatabaseName: TXID]) {
+    package mutating func connected(expected: [DatabaseName: TXID]) {
         isReady = false
         (offset, previousOffset) = (nil, nil)
         for (name, list) in pending {
@@ -46,10 +49,10 @@ struct LagClock: Sendable {
     }
 
     /// Everything that the primary had was received.
-    mutating func ready() { isReady = true }
+    package mutating func ready() { isReady = true }
 
     /// A heartbeat came.
-    mutating func heard(primaryMilliseconds: Int64, at now: MonotonicTime) {
+    package mutating func heard(primaryMilliseconds: Int64, at now: MonotonicTime) {
         let sample = Self.milliseconds(now).subtractingReportingOverflow(primaryMilliseconds)
         guard !sample.overflow else { return }
         // A clock that goes back was set: what was learnt of it is worth nothing.
@@ -65,7 +68,7 @@ struct LagClock: Sendable {
     }
 
     /// A transaction was received that was committed at `timestamp`, in milliseconds of the primary's clock.
-    mutating func received(
+    package mutating func received(
         _ name: DatabaseName,
         _ txid: TXID,
         timestamp: Int64,
@@ -87,7 +90,7 @@ struct LagClock: Sendable {
     var pendingNames: [DatabaseName] { Array(pending.keys) }
 
     /// A database has applied everything up to a transaction.
-    mutating func applied(_ name: DatabaseName, through txid: TXID) {
+    package mutating func applied(_ name: DatabaseName, through txid: TXID) {
         guard let list = pending[name] else { return }
         let rest = list.drop { $0.txid <= txid }
         pending[name] = rest.isEmpty ? nil : Array(rest)
@@ -96,12 +99,12 @@ struct LagClock: Sendable {
     // MARK: - Lag
 
     /// The lag of the node in milliseconds, at least 0; nil before the first Ready.
-    func lag(at now: MonotonicTime) -> Int64? {
+    package func lag(at now: MonotonicTime) -> Int64? {
         lag(since: pending.values.compactMap { $0.first?.committed }.min(), at: now)
     }
 
     /// The lag of one database in milliseconds, at least 0; nil before the first Ready.
-    func lag(of name: DatabaseName, at now: MonotonicTime) -> Int64? {
+    package func lag(of name: DatabaseName, at now: MonotonicTime) -> Int64? {
         lag(since: pending[name]?.first?.committed, at: now)
     }
 

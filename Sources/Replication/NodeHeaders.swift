@@ -34,7 +34,7 @@ public enum NodeHeaders {
     }
 
     /// The words of the capabilities field; nil when the field is missing.
-    static func capabilities(of headers: HTTPHeaders) -> Set<String>? {
+    package static func capabilities(of headers: HTTPHeaders) -> Set<String>? {
         guard let text = headers[capabilities] else { return nil }
         let words = text.split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } }
         return Set(words.map { String($0) })

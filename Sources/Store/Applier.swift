@@ -27,6 +27,8 @@ final class Applier: @unchecked Sendable {
     /// Frames not copied back that start a checkpoint, as SQLite's own default.
     private static let checkpointFrames: UInt32 = 1000
     private static let retryDelay = Duration.milliseconds(200)
+    /// Most pages that a transaction adds to the database without bringing them.
+    private static let gapBound = 1 << 22
     /// A reader that holds the log back for so long is worth a warning.
     private static let slowReader = Duration.seconds(60)
 
@@ -182,6 +184,7 @@ final class Applier: @unchecked Sendable {
                 try mapped { () throws(ApplyError) in try wal.append(page, local) }
                 appended.append(page.rawValue)
             }
+            try checkGaps(draft.missingPages(below: header.commit, in: database.table), received)
             draft.resize(to: header.commit, in: database.table)
             try verify(draft, received)
             if appended.isEmpty, let firstPage {
@@ -227,6 +230,7 @@ final class Applier: @unchecked Sendable {
             let local = localPage(page, data)
             try mappedFile("write", temporary) { () throws(Errno) in try output.append(page, local) }
         }
+        try checkGaps(draft.missingPages(below: header.commit, in: nothing), received)
         draft.resize(to: header.commit, in: nothing)
         try verify(draft, received)
         let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
@@ -301,6 +305,16 @@ final class Applier: @unchecked Sendable {
         database.position = Position(txid: received.header.maxTXID, postApply: received.postApply)
         database.timestamp = received.header.timestampMilliseconds
         database.counters.commits.increment()
+    }
+
+    /// Data read from the wire never takes memory that it did not pay for (invariant 9): the table grows by the pages that
+    /// come, and a bounded number of others, which SQLite allocated and freed again before they were ever written.
+    private func checkGaps(_ missing: Int, _ received: ReceivedTransaction) throws(StoreError) {
+        guard missing > Self.gapBound else { return }
+        throw .rejected(
+            database: database.name.text,
+            reason: "transaction \(received.header.maxTXID) adds \(missing) pages without their content"
+        )
     }
 
     private func verify(_ draft: TableDraft, _ received: ReceivedTransaction) throws(StoreError) {

@@ -22,10 +22,10 @@ import SQLiteFormat
 // It is believed only while both files are as they were when it was written, and removed as soon as it was read.
 
 /// What the file holds.
-struct SavedChecksums {
+package struct SavedChecksums {
     var position: Position
     var timestamp: Int64
-    var table: PageChecksumTable
+    package var table: PageChecksumTable
     var versionBytes: (write: UInt8, read: UInt8)
     var database: Stamp
     var log: Stamp
@@ -59,7 +59,7 @@ struct SavedChecksums {
     private static let headerSize = 112
 
     /// The file's bytes.
-    func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.headerSize + 8 * table.checksums.count + 8)
         func add(_ value: some FixedWidthInteger) { withUnsafeBytes(of: value.littleEndian) { bytes += $0 } }
@@ -85,7 +85,7 @@ struct SavedChecksums {
     }
 
     /// The content of a file; nil when anything about it is odd.
-    init?(_ bytes: [UInt8]) {
+    package init?(_ bytes: [UInt8]) {
         func value<Value: FixedWidthInteger>(_ offset: Int, _ type: Value.Type) -> Value {
             bytes.withUnsafeBytes {
                 Value(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Value.self))

@@ -208,9 +208,7 @@ extension Database {
 
     private func truncateDatabase(_ file: BackingFile, to size: Int64) throws(Errno) {
         let pageSize = table.pageSize ?? Self.defaultPageSize
-        let old = UInt32(
-            clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)
-        )
+        let old = pageSize.pages(toHold: try file.size())
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
         if old > new { preservePagesForSnapshots(new + 1...old) }
         try file.descriptor.truncate(to: size, passing: .databaseTruncate)
@@ -235,6 +233,7 @@ extension Database {
         requestReconcile()
     }
 
+    /// Page size of a database that has not said its own yet.
     static let defaultPageSize: PageSize = {
         guard let size = PageSize(4096) else { preconditionFailure("4096 is a page size") }
         return size

@@ -41,9 +41,7 @@ extension Database {
     private func adoptDatabase(_ file: BackingFile) throws(Errno) {
         isShown = true
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
-        let pages = UInt32(
-            clamping: (try file.size() + Int64(pageSize.rawValue) - 1) / Int64(pageSize.rawValue)
-        )
+        let pages = pageSize.pages(toHold: try file.size())
         let all = max(min(pages, 1), table.pageCount)
         if all > 0 { dirty.insert(1...all) }
         requestReconcile()

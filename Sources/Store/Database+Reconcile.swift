@@ -55,6 +55,7 @@ extension Database {
         read: (PageNumber, UnsafeMutableRawBufferPointer) -> Void,
         completing operation: () throws(Errno) -> Void
     ) throws(StoreError) -> StoreError? {
+        try checkSize(pageCount, pageSize)
         let isRebuilt = table.pageSize != pageSize
         var draft = TableDraft(table, pageSize: pageSize, isRebuilt: isRebuilt)
         let buffer = Buffer(count: pageSize.bytes)
@@ -337,6 +338,7 @@ extension Database {
     ///
     /// When they do not add up to the position, everything is one transaction.
     func rebuildTable(pageSize: PageSize, pageCount: UInt32) throws(StoreError) {
+        try checkSize(pageCount, pageSize)
         let reader = LogicalReader(files: files, frames: wal.frames, pageSize: pageSize)
         let learned = reader.table(pageCount: pageCount)
         if learned.databaseChecksum == position.postApply {

@@ -257,6 +257,11 @@ extension Database {
             databaseHeader()?.committedPageCount(fileSize: size)
             ?? UInt32(clamping: size / Int64(pageSize.rawValue))
         let pageCount = content.pageCount > 0 ? content.pageCount : filePages
+        do throws(StoreError) {
+            try checkSize(pageCount, pageSize)
+        } catch {
+            return context.logger.error("\(error); it is kept and not replicated")
+        }
         let final = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
             .table(pageCount: pageCount)
         if let record, final.databaseChecksum == record.position.postApply {
@@ -365,6 +370,7 @@ extension Database {
             pageSize: pageSize
         )
         let pageCount = captured > 0 ? commitSize(ofFrame: captured, pageSize) ?? filePages : filePages
+        guard (try? checkSize(pageCount, pageSize)) != nil else { return final }
         let buffer = Buffer(count: pageSize.bytes)
         let before = table.pageCount
         table.resize(to: pageCount)
@@ -433,6 +439,13 @@ extension Database {
             databaseHeader()?.committedPageCount(fileSize: size)
             ?? UInt32(clamping: size / Int64(pageSize.rawValue))
         let pageCount = content.pageCount > 0 ? content.pageCount : filePages
+        do throws(StoreError) {
+            try checkSize(pageCount, pageSize)
+        } catch {
+            context.logger.warning("\(error); fetching it from the primary")
+            files = DatabaseFiles()
+            return
+        }
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
         table = reader.table(pageCount: pageCount)
         noteVersionBytes(ofTable: reader, pageSize)

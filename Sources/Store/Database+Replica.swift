@@ -88,14 +88,15 @@ extension Database {
             if header.isSnapshot { return true }
             let expected = replica.expected
             if header.maxTXID <= expected.txid { return false }
-            if header.minTXID.rawValue > expected.txid.rawValue + 1 {
+            // Nothing follows the last possible transaction.
+            let next = expected.txid.next
+            guard let next, header.minTXID <= next else {
                 throw .rejected(
                     database: name.text,
                     reason: "position mismatch on db \"\(name)\": \(expected) <> \(header.preApplyPosition)"
                 )
             }
-            let continues = header.minTXID.rawValue == expected.txid.rawValue + 1
-            if continues, expected.txid != .zero, header.preApply != expected.postApply {
+            if header.minTXID == next, expected.txid != .zero, header.preApply != expected.postApply {
                 throw .rejected(
                     database: name.text,
                     reason: "position mismatch on db \"\(name)\": \(expected) <> \(header.preApplyPosition)"

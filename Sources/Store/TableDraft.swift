@@ -38,6 +38,17 @@ struct TableDraft {
         return true
     }
 
+    /// How many pages a database of `count` pages has that neither the table nor a change knows.
+    func missingPages(below count: UInt32, in table: borrowing PageChecksumTable) -> Int {
+        let known = isRebuilt ? 0 : table.pageCount
+        guard count > known else { return 0 }
+        var brought = 0
+        for change in changes where change.page.rawValue > known && change.page.rawValue <= count {
+            brought += 1
+        }
+        return Int(count - known) - brought
+    }
+
     /// Drops the pages beyond the new size.
     mutating func resize(to count: UInt32, in table: borrowing PageChecksumTable) {
         if !isRebuilt, count < table.pageCount {

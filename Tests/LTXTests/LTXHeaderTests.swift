@@ -92,6 +92,7 @@ struct LTXHeaderTests {
         #expect(Self.error { $0.walOffset = -1 } == .badWALRange(offset: -1, size: 0x1018))
         #expect(Self.error { $0.walSize = -1 } == .badWALRange(offset: 0x20, size: -1))
         #expect(Self.error { $0.walSize = 0 } == .badWALRange(offset: 0x20, size: 0))
+        #expect(Self.error { $0.walSize = .max } == .badWALRange(offset: 0x20, size: .max))
         #expect(Self.error { $0.walOffset = 0 } == .badWALRange(offset: 0, size: 0x1018))
         let salts = Self.error {
             $0.walOffset = 0

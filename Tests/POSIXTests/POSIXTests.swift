@@ -1,3 +1,4 @@
+import Glibc
 import POSIX
 import Testing
 
@@ -122,4 +123,19 @@ final class TemporaryFolder {
 @Test func timesAreWrittenInUTC() {
     #expect(WallClock.text(milliseconds: 0) == "1970-01-01T00:00:00.000Z")
     #expect(WallClock.text(milliseconds: 1_700_000_000_123) == "2023-11-14T22:13:20.123Z")
+}
+
+@Test func timesThatNoCounterHoldsAreTheLastOnesThatItHolds() throws {
+    let folder = try TemporaryFolder()
+    let file = try FileDescriptor.open(folder.path + "/f", [.readWrite, .create])
+    // The year 2400, which 64 bits of nanoseconds do not reach.
+    var times = [timespec(tv_sec: 13_569_465_600, tv_nsec: 0), timespec(tv_sec: 13_569_465_600, tv_nsec: 0)]
+    #expect(futimens(file.rawValue, &times) == 0)
+    #expect(try file.status().modifiedNanoseconds > 0)
+    try file.setTimes(accessed: nil, modified: -1_500_000_000)
+    #expect(try file.status().modifiedNanoseconds == -1_500_000_000)
+    #expect(clampedNanoseconds(seconds: .max, rest: 0) == .max)
+    #expect(clampedNanoseconds(seconds: .min, rest: 0) == .min)
+    #expect(MonotonicTime.now + .nanoseconds(Int64.max) == MonotonicTime(nanoseconds: .max))
+    #expect(Duration.seconds(Int64.max).nanoseconds == .max)
 }
