@@ -69,8 +69,15 @@ package final class TestFolder: Sendable {
     }
 }
 
-/// A port of the loopback interface that nobody listened on a moment ago.
+/// A port of the loopback interface that nobody listened on a moment ago, and that this process was not given before.
+///
+/// The kernel may give the same one twice, and a primary and its replica must not have the same.
 package func freePort() throws -> UInt16 {
     guard let address = SocketAddress.resolve(host: "127.0.0.1", port: 0).first else { throw Errno.noDevice }
-    return try Socket.listen(on: address, backlog: 1).localAddress().port
+    while true {
+        let port = try Socket.listen(on: address, backlog: 1).localAddress().port
+        if givenPorts.withLock({ $0.insert(port).inserted }) { return port }
+    }
 }
+
+private let givenPorts = Mutex<Set<UInt16>>([])
