@@ -47,6 +47,10 @@ struct LifecycleTests {
     {
         try await withCluster(replicas: 0) { cluster in
             let program = try #require(cluster.primary.current)
+            // The node serves a moment before it says so; a signal in between rightly leaves lines out.
+            try eventually("the start is complete") {
+                cluster.primary.log.contains("waiting for signal or subprocess to exit")
+            }
             program.send(signal)
             #expect(try program.waitForExit(within: .seconds(4)) == .code(0))
             #expect(!cluster.primary.isMounted)

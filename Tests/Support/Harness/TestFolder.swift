@@ -76,7 +76,11 @@ package func freePort() throws -> UInt16 {
     guard let address = SocketAddress.resolve(host: "127.0.0.1", port: 0).first else { throw Errno.noDevice }
     while true {
         let port = try Socket.listen(on: address, backlog: 1).localAddress().port
-        if givenPorts.withLock({ $0.insert(port).inserted }) { return port }
+        let isNew = givenPorts.withLock { given in
+            if given.count > 4096 { given.removeAll() }
+            return given.insert(port).inserted
+        }
+        if isNew { return port }
     }
 }
 
