@@ -195,16 +195,24 @@ extension Database {
         }
     }
 
-    /// A journal that nobody has open is hot when its database has not changed for so long: whoever copies a database with its
-    /// journals, file by file, is done.
-    private static let restOfHotJournal = Duration.seconds(2)
+    /// A journal that nobody has open is hot when its database has not changed for so long while somebody waits for its content:
+    /// whoever copies a database with its journals, file by file, is done.
+    private static let restOfAwaitedJournal = Duration.seconds(2)
+    /// The same when nobody waits.
+    ///
+    /// A native folder would keep the journal for the next program that opens the database; that may be one that saved a state
+    /// with a transaction under way, and comes back to it.
+    private static let restOfJournal = Duration.seconds(60)
 
     /// Whether somebody may still end the transaction of an active journal.
     ///
     /// Locks do not tell it alone: a program may use others than SQLite's own, or none (`nolock=1`). But whoever is in a transaction
     /// has its journal open, and a process that dies closes it.
     private var isJournalAttended: Bool {
-        files.journal?.isInUse == true || MonotonicTime.now - lastDatabaseChange < Self.restOfHotJournal
+        if files.journal?.isInUse == true { return true }
+        let isAwaited = isTableUnknown || awaitingSnapshot > 0
+        let rest = isAwaited ? Self.restOfAwaitedJournal : Self.restOfJournal
+        return MonotonicTime.now - lastDatabaseChange < rest
     }
 
     private func noteReconciled() {

@@ -15,6 +15,8 @@ extension Database {
     public func snapshot(deadline: MonotonicTime = .now + .seconds(60)) throws(StoreError) -> DatabaseSnapshot
     {
         try locked { () throws(StoreError) in
+            awaitingSnapshot += 1
+            defer { awaitingSnapshot -= 1 }
             while context.options.isPrimary,
                 journal.isActive && !dirty.isEmpty || isTableUnknown || hasUncomparedPages
             {

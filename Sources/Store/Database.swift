@@ -83,6 +83,8 @@ public final class Database: @unchecked Sendable {
     var logWriter: Thread?
 
     var snapshots: [DatabaseSnapshot] = []
+    /// Threads that wait in `snapshot(deadline:)`.
+    var awaitingSnapshot = 0
 
     /// Replica only.
     var replica = ReplicaState()

@@ -178,4 +178,45 @@ struct LongTransactionTests {
         #expect(outcome.output == "500\nok\n", "\(outcome)")
         try expectConverged("alone.db", primary, replica)
     }
+    @Test
+    func `A saved state with a transaction under way is kept until somebody needs its content`() throws {
+        let cluster = try Cluster.current()
+        let primary = cluster.primary
+        try primary.sqlite3(
+            "live.db",
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, b); INSERT INTO t VALUES(0, 'a');"
+        )
+        let (saved, outside) = (primary.path("saved.db"), cluster.folder.path + "/outside.db")
+        let live = primary.path("live.db")
+        let copies = [saved, outside]
+            .map { "cp '\(live)' '\($0)' && cp '\(live)-journal' '\($0)-journal'" }
+            .joined(separator: " && ")
+        let sql = """
+            .bail on
+            PRAGMA cache_size = 5;
+            BEGIN;
+            \(filling(rows: 500, bytes: 3000))
+            .system \(copies)
+            ROLLBACK;
+            """
+        let outcome = try Outcome.of(["sqlite3", "-batch", live], input: sql, in: cluster.folder.path)
+        #expect(outcome.exit == .code(0), "\(outcome)")
+        pause(.seconds(4))
+        for suffix in ["", "-journal"] {
+            let bytes = try Files.read(saved + suffix, limit: 1 << 24)
+            #expect(
+                try bytes == Files.read(outside + suffix, limit: 1 << 24),
+                "saved.db\(suffix) has changed"
+            )
+        }
+        // An export needs the content, so the transaction is rolled back now.
+        let exported = cluster.folder.path + "/exported.db"
+        try Files.replace(exported, with: try primary.export("saved.db"))
+        let rows = try Outcome.of(
+            ["sqlite3", exported, "SELECT count(*) FROM t; PRAGMA integrity_check;"],
+            in: cluster.folder.path
+        )
+        #expect(rows.output == "1\nok\n", "\(rows)")
+        try expectConverged("saved.db", primary, try cluster.replica)
+    }
 }
