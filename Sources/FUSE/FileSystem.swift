@@ -83,7 +83,7 @@ public struct ListedName: Sendable {
     public var name: String
     /// Inode number for `ls -i`; any value when none is assigned yet.
     public var inode: InodeNumber
-    /// File type bits (`S_IFREG`, `S_IFDIR`).
+    /// File type bits (`S_IFREG`, `S_IFDIR`, `S_IFLNK`).
     public var type: UInt32
 
     /// A name with its inode and type.
@@ -159,6 +159,17 @@ public protocol FileSystem: AnyObject, Sendable {
         mode: UInt32,
         caller: Caller
     ) throws(Errno) -> Entry
+    /// Makes a symbolic link.
+    ///
+    /// The new inode counts as looked up once.
+    func makeSymbolicLink(
+        _ name: String,
+        in parent: InodeNumber,
+        to target: String,
+        caller: Caller
+    ) throws(Errno) -> Entry
+    /// What a symbolic link says.
+    func symbolicLink(_ inode: InodeNumber) throws(Errno) -> String
     /// Removes an empty folder.
     func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno)
     /// Gives a file or folder another name.

@@ -276,9 +276,31 @@ private func addNameOperations(to table: inout fuse_lowlevel_ops) {
             try request.fileSystem.rename(name, in: parent, to: newName, in: newParent, flags: flags)
         }
     }
-    // Kinds of files that have no meaning on this mount: EPERM, the errno that mknod(2), link(2) and symlink(2) name for it.
+    table.symlink = { pointer, target, parent, name in
+        guard let pointer else { return }
+        let request = Request(pointer: pointer)
+        guard let name = text(name), let target = text(target) else {
+            return request.fail(.illegalByteSequence)
+        }
+        do throws(Errno) {
+            request.reply(
+                try request.fileSystem.makeSymbolicLink(name, in: parent, to: target, caller: request.caller)
+            )
+        } catch {
+            request.fail(error)
+        }
+    }
+    table.readlink = { pointer, inode in
+        guard let pointer else { return }
+        let request = Request(pointer: pointer)
+        do throws(Errno) {
+            fuse_reply_readlink(pointer, try request.fileSystem.symbolicLink(inode))
+        } catch {
+            request.fail(error)
+        }
+    }
+    // Kinds of files that have no meaning on this mount: EPERM, the errno that mknod(2) and link(2) name for it.
     table.mknod = { pointer, _, _, _, _ in if let pointer { fuse_reply_err(pointer, EPERM) } }
-    table.symlink = { pointer, _, _, _ in if let pointer { fuse_reply_err(pointer, EPERM) } }
     table.link = { pointer, _, _, _ in if let pointer { fuse_reply_err(pointer, EPERM) } }
     table.statfs = { pointer, _ in
         guard let pointer else { return }

@@ -13,6 +13,8 @@ enum InodeKind: Sendable {
     ///
     /// The backing file is open while somebody has the inode open.
     case local(BackingFile?)
+    /// A symbolic link; like a file it stays on this node.
+    case symbolicLink
     /// A file whose content the daemon makes up.
     case special(SpecialFile)
 
@@ -21,7 +23,7 @@ enum InodeKind: Sendable {
         switch self {
         case .database(_, _, let file): file
         case .local(let file): file
-        case .folder, .special: nil
+        case .folder, .symbolicLink, .special: nil
         }
     }
 }
@@ -131,7 +133,7 @@ final class InodeTable: Sendable {
 
     private static func isSame(_ left: InodeKind, _ right: InodeKind) -> Bool {
         switch (left, right) {
-        case (.folder, .folder), (.local, .local): true
+        case (.folder, .folder), (.local, .local), (.symbolicLink, .symbolicLink): true
         case (.database(_, let one, let file), .database(_, let other, let another)):
             one == other && file === another
         case (.special(let one), .special(let other)): one == other

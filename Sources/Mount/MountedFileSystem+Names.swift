@@ -45,7 +45,7 @@ extension MountedFileSystem {
         guard name != ".primary" else { throw .accessDenied }
         try checkLocalChange()
         try FaultPoint.localCreate.pass()
-        let file = try BackingFile.open(try localPath(place), [.readWrite, .create], mode: mode & 0o777)
+        let file = try BackingFile.open(try localPath(place), [.readWrite, .create, .noFollow], mode: mode & 0o777)
         FilePermissions.give(file.descriptor, to: caller)
         let inode = inodes.lookedUp(place, .local(file))
         inode.withState { $0.kind = .local(file) }
@@ -126,10 +126,11 @@ extension MountedFileSystem {
             let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
             let sidecar = inodes.inode(at: place)
             let sidecarPath = try localPath(place)
-            guard Files.exists(sidecarPath) else { continue }
+            // A symbolic link stays one: whatever it names is no file of this database.
+            guard (try? Files.status(sidecarPath))?.isRegularFile == true else { continue }
             var backing: BackingFile?
             if case .local(let open?) = sidecar?.kind { backing = open }
-            if backing == nil { backing = try BackingFile.open(sidecarPath, .readWrite) }
+            if backing == nil { backing = try BackingFile.open(sidecarPath, [.readWrite, .noFollow]) }
             guard let backing else { continue }
             try database.adopt(kind, backing, from: sidecarPath)
             sidecar?.withState { $0.kind = .database(database, kind, backing) }
@@ -167,7 +168,7 @@ extension MountedFileSystem {
             throw .isDirectory
         case .special:
             throw .accessDenied
-        case .local:
+        case .local, .symbolicLink:
             try checkLocalChange()
             try keepOpen(place)
             try FaultPoint.localUnlink.pass()
@@ -196,7 +197,7 @@ extension MountedFileSystem {
     /// An inode that loses its name can be read only through a descriptor: makes sure that it has one.
     private func keepOpen(_ place: Inode.Place) throws(Errno) {
         guard let inode = inodes.inode(at: place), case .local(nil) = inode.kind else { return }
-        let file = try? BackingFile.open(try localPath(place), .readOnly)
+        let file = try? BackingFile.open(try localPath(place), [.readOnly, .noFollow])
         inode.withState { state in
             if case .local(nil) = state.kind { state.kind = .local(file) }
         }
@@ -221,6 +222,35 @@ extension MountedFileSystem {
         let path = try inodes.path(of: place)
         logger.info("\"\(path)/\" is a folder: what is in it stays on this node and is not replicated")
         return try entry(inode)
+    }
+
+    /// Makes a symbolic link, which stays on this node like every file that is no database.
+    ///
+    /// The daemon never follows it: the kernel does, as the program that uses it.
+    public func makeSymbolicLink(
+        _ name: String,
+        in parent: InodeNumber,
+        to target: String,
+        caller: Caller
+    ) throws(Errno) -> Entry {
+        let place = Inode.Place(folder: parent, name: name)
+        try checkLocalChange()
+        guard name != ".primary" else { throw .accessDenied }
+        if try resolve(place, isOwn: isOwn(caller)) != nil { throw .exists }
+        let path = try localPath(place)
+        try Files.makeSymbolicLink(path, to: target)
+        if caller.userID != getuid() || caller.groupID != getgid() {
+            try? Files.setOwner(ofLink: path, user: caller.userID, group: caller.groupID)
+        }
+        return try entry(inodes.lookedUp(place, .symbolicLink))
+    }
+
+    /// What a symbolic link says.
+    public func symbolicLink(_ number: InodeNumber) throws(Errno) -> String {
+        let inode = try inodes.inode(number)
+        guard case .symbolicLink = inode.kind else { throw .invalidArgument }
+        guard let place = inode.place else { throw .stale }
+        return try Files.symbolicLink(try localPath(place))
     }
 
     /// Removes an empty folder.
@@ -261,6 +291,7 @@ extension MountedFileSystem {
             return inodes.renamed(old, to: new)
         }
         if case .folder = target { throw .isDirectory }
+        if case .symbolicLink = source { return try renameLink(old, to: new, target) }
 
         let file = try detach(old, source)
         do throws(Errno) {
@@ -270,6 +301,31 @@ extension MountedFileSystem {
             let oldPath = try localPath(old)
             if !Files.exists(oldPath) { try? Files.rename(try localPath(new), oldPath) }
             if Files.exists(oldPath) { try? attach(old, nil, file, oldPath, inode: inodes.inode(at: old)) }
+            throw error
+        }
+        inodes.renamed(old, to: new)
+    }
+
+    /// Gives a symbolic link another name; a database whose name it takes is dropped.
+    private func renameLink(
+        _ old: Inode.Place,
+        to new: Inode.Place,
+        _ target: InodeKind?
+    ) throws(Errno) {
+        try keepOpen(new)
+        let (oldPath, newPath) = (try localPath(old), try localPath(new))
+        try Files.rename(oldPath, newPath)
+        do throws(Errno) {
+            if case .database(let database, let kind, _) = target {
+                if kind == .database {
+                    try database.drop()
+                    try releaseSidecars(of: database)
+                } else {
+                    try database.unlink(kind, isOwn: false)
+                }
+            }
+        } catch {
+            try? Files.rename(newPath, oldPath)
             throw error
         }
         inodes.renamed(old, to: new)
@@ -307,7 +363,7 @@ extension MountedFileSystem {
             return file
         default:
             if case .local(let open?) = inode?.kind { return open }
-            return try BackingFile.open(path, .readWrite)
+            return try BackingFile.open(path, [.readWrite, .noFollow])
         }
     }
 
@@ -359,7 +415,7 @@ extension MountedFileSystem {
         var names: [ListedName] = []
         let path = try folderPath(inode.place)
         for entry in try Files.list(path) {
-            names.append(ListedName(name: entry.name, inode: 0, type: entry.isDirectory ? S_IFDIR : S_IFREG))
+            names.append(ListedName(name: entry.name, inode: 0, type: entry.type))
         }
         if number == InodeTable.root { names += rootNames() }
         for index in names.indices {

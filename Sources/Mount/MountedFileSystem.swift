@@ -63,6 +63,7 @@ public final class MountedFileSystem: FileSystem {
         do throws(Errno) {
             let status = try Files.status(path)
             if status.isDirectory { return .folder }
+            if status.isSymbolicLink { return .symbolicLink }
             return status.isRegularFile ? .local(nil) : nil
         } catch .noEntry {
             return nil
@@ -178,6 +179,11 @@ public final class MountedFileSystem: FileSystem {
             }
             status.st_mode = S_IFREG | FilePermissions.ofLocalFile(backing: status.st_mode)
             return finished(status, inode, timeout)
+        case .symbolicLink:
+            guard let place else { throw .stale }
+            let status = try Files.status(try localPath(place))
+            guard status.isSymbolicLink else { throw .stale }
+            return finished(status.raw, inode, timeout)
         case .special(let file):
             let content = file.content(node)
             var status = stat()
@@ -221,6 +227,16 @@ public final class MountedFileSystem: FileSystem {
             try checkLocalChange()
             guard let place = inode.place else { break }
             try FileDescriptor.open(try localPath(place), [.directory]).apply(changes)
+        case .symbolicLink:
+            try checkLocalChange()
+            guard let place = inode.place else { throw .stale }
+            let path = try localPath(place)
+            if changes.userID != nil || changes.groupID != nil {
+                try Files.setOwner(ofLink: path, user: changes.userID, group: changes.groupID)
+            }
+            if changes.accessed != nil || changes.modified != nil {
+                try Files.setTimes(ofLink: path, accessed: changes.accessed, modified: changes.modified)
+            }
         case .special:
             break
         }
@@ -247,6 +263,8 @@ public final class MountedFileSystem: FileSystem {
             inode.opened(try openLocal(inode))
         case .folder:
             throw .isDirectory
+        case .symbolicLink:
+            throw .tooManyLinks
         case .special:
             return .direct
         }
@@ -288,6 +306,8 @@ public final class MountedFileSystem: FileSystem {
             let bytes = file.content(node).bytes.dropFirst(Int(clamping: offset)).prefix(buffer.count)
             buffer.copyBytes(from: bytes)
             return bytes.count
+        case .symbolicLink:
+            throw .tooManyLinks
         case .folder:
             throw .isDirectory
         }
@@ -314,6 +334,8 @@ public final class MountedFileSystem: FileSystem {
             try openLocal(inode).descriptor.write(bytes, at: offset, passing: .localWrite)
         case .special(.position), .special(.lock), .special(.lag), .special(.primary):
             throw .accessDenied
+        case .symbolicLink:
+            throw .tooManyLinks
         case .folder:
             throw .isDirectory
         }

@@ -66,6 +66,8 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable, CustomStringCo
     public static let notConnected = Errno(rawValue: ENOTCONN)
     /// `ETIMEDOUT`.
     public static let timedOut = Errno(rawValue: ETIMEDOUT)
+    /// `ELOOP`.
+    public static let tooManyLinks = Errno(rawValue: ELOOP)
     /// `ESTALE`.
     public static let stale = Errno(rawValue: ESTALE)
     /// `ENODEV`.

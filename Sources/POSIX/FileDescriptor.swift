@@ -200,6 +200,8 @@ public struct FileStatus: Sendable {
     public var isDirectory: Bool { raw.st_mode & S_IFMT == S_IFDIR }
     /// Whether it is a regular file.
     public var isRegularFile: Bool { raw.st_mode & S_IFMT == S_IFREG }
+    /// Whether it is a symbolic link.
+    public var isSymbolicLink: Bool { raw.st_mode & S_IFMT == S_IFLNK }
 }
 
 extension FileDescriptor {
@@ -222,16 +224,24 @@ extension FileDescriptor {
 
     /// Sets times in nanoseconds since 1970; nil stays as it is.
     public func setTimes(accessed: Int64?, modified: Int64?) throws(Errno) {
-        let omit = 0x3fff_fffe  // UTIME_OMIT
-        func time(_ nanoseconds: Int64?) -> timespec {
-            guard let nanoseconds else { return timespec(tv_sec: 0, tv_nsec: omit) }
-            // Before 1970 the rest counts forward from an earlier second: the kernel wants it positive.
-            let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
-            return rest < 0
-                ? timespec(tv_sec: Int(seconds) - 1, tv_nsec: Int(rest) + 1_000_000_000)
-                : timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
-        }
-        let times = [time(accessed), time(modified)]
+        let times = [timespec(changingTo: accessed), timespec(changingTo: modified)]
         _ = try retrying { Int(futimens(rawValue, times)) }
+    }
+}
+
+extension timespec {
+    /// A time in nanoseconds since 1970 as utimensat(2) takes it; nil leaves a time as it is.
+    init(changingTo nanoseconds: Int64?) {
+        let omit = 0x3fff_fffe  // UTIME_OMIT
+        guard let nanoseconds else {
+            self.init(tv_sec: 0, tv_nsec: omit)
+            return
+        }
+        // Before 1970 the rest counts forward from an earlier second: the kernel wants it positive.
+        let (seconds, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        self =
+            rest < 0
+            ? timespec(tv_sec: Int(seconds) - 1, tv_nsec: Int(rest) + 1_000_000_000)
+            : timespec(tv_sec: Int(seconds), tv_nsec: Int(rest))
     }
 }

@@ -150,8 +150,42 @@ public enum Files {
 public struct DirectoryEntry: Sendable {
     /// The name, without its folder.
     public let name: String
+    /// File type bits (`S_IFREG`, `S_IFDIR`, `S_IFLNK`).
+    public let type: UInt32
     /// Whether it names a folder.
-    public let isDirectory: Bool
+    public var isDirectory: Bool { type == S_IFDIR }
+}
+
+// Symbolic links themselves, not what they name.
+extension Files {
+    /// Makes a symbolic link.
+    public static func makeSymbolicLink(_ path: String, to target: String) throws(Errno) {
+        _ = try retrying { Int(symlink(target, path)) }
+    }
+
+    /// What a symbolic link says.
+    ///
+    /// - Throws: `.illegalByteSequence` when that is no UTF-8.
+    public static func symbolicLink(_ path: String) throws(Errno) -> String {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = try retrying { readlink(path, &bytes, bytes.count) }
+        guard let text = String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        else {
+            throw .illegalByteSequence
+        }
+        return text
+    }
+
+    /// Sets a link's owner and group; nil stays as it is.
+    public static func setOwner(ofLink path: String, user: UInt32?, group: UInt32?) throws(Errno) {
+        _ = try retrying { Int(lchown(path, user ?? .max, group ?? .max)) }
+    }
+
+    /// Sets a link's times in nanoseconds since 1970; nil stays as it is.
+    public static func setTimes(ofLink path: String, accessed: Int64?, modified: Int64?) throws(Errno) {
+        let times = [timespec(changingTo: accessed), timespec(changingTo: modified)]
+        _ = try retrying { Int(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW)) }
+    }
 }
 
 extension Files {
@@ -167,11 +201,11 @@ extension Files {
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
             }
             guard let name, name != ".", name != ".." else { continue }
-            var isDirectory = entry.pointee.d_type == UInt8(DT_DIR)
+            var type = UInt32(entry.pointee.d_type) << 12
             if entry.pointee.d_type == UInt8(DT_UNKNOWN) {
-                isDirectory = (try? status(path + "/" + name))?.isDirectory ?? false
+                type = ((try? status(path + "/" + name))?.mode ?? S_IFREG) & S_IFMT
             }
-            entries.append(DirectoryEntry(name: name, isDirectory: isDirectory))
+            entries.append(DirectoryEntry(name: name, type: type))
         }
         return entries
     }

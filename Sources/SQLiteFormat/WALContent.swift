@@ -41,7 +41,7 @@ public struct WALContent: Sendable {
             return
         }
         let size = WALFrames.frameSize(header.pageSize)
-        let perRead = max(1, (1 << 20) / size)
+        let perRead = max(1, (1 << 16) / size)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: perRead * size, alignment: 4096)
         defer { buffer.deallocate() }
         var chain = WALChain(startOf: header)

@@ -74,6 +74,15 @@ final class TinyFileSystem: FileSystem {
     ) throws(Errno) -> Entry {
         throw .readOnlyFileSystem
     }
+    func makeSymbolicLink(
+        _ name: String,
+        in parent: InodeNumber,
+        to target: String,
+        caller: Caller
+    ) throws(Errno) -> Entry {
+        throw .readOnlyFileSystem
+    }
+    func symbolicLink(_ inode: InodeNumber) throws(Errno) -> String { throw .invalidArgument }
     func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) { throw .readOnlyFileSystem }
     func rename(
         _ name: String,

@@ -133,6 +133,88 @@ struct FileOperationTests {
     }
 
     @Test
+    func `A symbolic link is followed by the program that uses it and stays on the primary`() throws {
+        let cluster = try Cluster.current()
+        let (primary, replica) = try nodes()
+        let link = primary.path("alias")
+        try Files.makeSymbolicLink(link, to: "aliased.db")
+        #expect(try Files.symbolicLink(link) == "aliased.db")
+        #expect(try Files.list(primary.mount).first { $0.name == "alias" }?.type == S_IFLNK)
+        #expect(try Files.status(link).isSymbolicLink)
+        // The link names nothing yet: SQLite makes the database, and its journal and log lie beside the database.
+        let connection = try SQLiteConnection(link)
+        try connection.run("PRAGMA journal_mode=wal; CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+        #expect(Files.exists(primary.path("aliased.db-wal")) && !Files.exists(primary.path("alias-wal")))
+        connection.close()
+        try expectConverged("aliased.db", primary, replica)
+        #expect(try replica.sqlite3("aliased.db", "SELECT a FROM t;") == "1")
+        #expect(!(try Files.list(replica.mount).map(\.name)).contains("alias"))
+
+        #expect(throws: Errno.exists) { try Files.makeSymbolicLink(link, to: "elsewhere") }
+        #expect(throws: Errno.exists) { try Files.makeSymbolicLink(primary.path("aliased.db"), to: "x") }
+        #expect(throws: Errno.accessDenied) { try Files.makeSymbolicLink(replica.path("alias"), to: "x") }
+
+        // To another name, over a file, and away.
+        try FileDescriptor.open(primary.path("plain.txt"), [.writeOnly, .create]).write([1], at: 0)
+        try Files.rename(link, primary.path("plain.txt"))
+        #expect(try Files.symbolicLink(primary.path("plain.txt")) == "aliased.db")
+        #expect(!Files.exists(link))
+        let listed = try Outcome.of(["ls", "-l", primary.mount], in: cluster.folder.path)
+        #expect(listed.output.contains("plain.txt -> aliased.db"), "\(listed.output)")
+        let owned = try Outcome.of(
+            ["chown", "-h", "12:34", primary.path("plain.txt")],
+            in: cluster.folder.path
+        )
+        #expect(owned.exit == .code(0), "\(owned.errors)")
+        let status = try Files.status(primary.path("plain.txt")).raw
+        #expect(status.st_uid == 12 && status.st_gid == 34)
+        try Files.unlink(primary.path("plain.txt"))
+        #expect(try primary.sqlite3("aliased.db", "SELECT a FROM t;") == "1")
+    }
+
+    @Test
+    func `A database whose name a symbolic link takes is dropped`() throws {
+        let (primary, replica) = try nodes()
+        try primary.sqlite3("moved-off.db", "CREATE TABLE t(a); INSERT INTO t VALUES(2);")
+        try expectConverged("moved-off.db", primary, replica)
+        try Files.makeSymbolicLink(primary.path("taker"), to: "nothing.txt")
+        try Files.rename(primary.path("taker"), primary.path("moved-off.db"))
+        #expect(try Files.symbolicLink(primary.path("moved-off.db")) == "nothing.txt")
+        try eventually("the database is gone from the replica") { !Files.exists(replica.path("moved-off.db")) }
+        try Files.unlink(primary.path("moved-off.db"))
+    }
+
+    @Test(arguments: ["-wal", "-journal", "-shm"])
+    func `A symbolic link that has the name of a database's second file leads the daemon nowhere`(
+        suffix: String
+    ) throws {
+        let cluster = try Cluster.current()
+        let (primary, replica) = try nodes()
+        let outside = cluster.folder.path + "/outside\(suffix)"
+        let content = Array("not to be touched".utf8)
+        try FileDescriptor.open(outside, [.writeOnly, .create]).write(content, at: 0)
+        let name = "led\(suffix).db"
+        try Files.makeSymbolicLink(primary.path(name + suffix), to: outside)
+        // A file that becomes a database when its first page is written.
+        let source = try SQLiteConnection(cluster.folder.path + "/\(name)")
+        try source.run("CREATE TABLE t(a); INSERT INTO t VALUES(3)")
+        source.close()
+        let copy = try Outcome.of(
+            ["cp", cluster.folder.path + "/\(name)", primary.path(name)],
+            in: cluster.folder.path
+        )
+        #expect(copy.exit == .code(0), "\(copy.errors)")
+        try eventually("the database on the replica") {
+            (try? replica.sqlite3(name, "SELECT a FROM t;")) == "3"
+        }
+        #expect(try Files.read(outside) == content)
+        #expect(try Files.symbolicLink(primary.path(name + suffix)) == outside)
+        try Files.unlink(primary.path(name + suffix))
+        try primary.sqlite3(name, "INSERT INTO t VALUES(4);")
+        try expectConverged(name, primary, replica)
+    }
+
+    @Test
     func `Names of up to 247 bytes are databases, up to 255 files, and longer ones are refused`() throws {
         let (primary, replica) = try nodes()
         let longest = String(repeating: "n", count: 243) + ".db2"
