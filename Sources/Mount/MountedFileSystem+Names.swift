@@ -45,7 +45,11 @@ extension MountedFileSystem {
         guard name != ".primary" else { throw .accessDenied }
         try checkLocalChange()
         try FaultPoint.localCreate.pass()
-        let file = try BackingFile.open(try localPath(place), [.readWrite, .create, .noFollow], mode: mode & 0o777)
+        let file = try BackingFile.open(
+            try localPath(place),
+            [.readWrite, .create, .noFollow],
+            mode: mode & 0o777
+        )
         FilePermissions.give(file.descriptor, to: caller)
         let inode = inodes.lookedUp(place, .local(file))
         inode.withState { $0.kind = .local(file) }

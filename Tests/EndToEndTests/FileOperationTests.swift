@@ -180,7 +180,9 @@ struct FileOperationTests {
         try Files.makeSymbolicLink(primary.path("taker"), to: "nothing.txt")
         try Files.rename(primary.path("taker"), primary.path("moved-off.db"))
         #expect(try Files.symbolicLink(primary.path("moved-off.db")) == "nothing.txt")
-        try eventually("the database is gone from the replica") { !Files.exists(replica.path("moved-off.db")) }
+        try eventually("the database is gone from the replica") {
+            !Files.exists(replica.path("moved-off.db"))
+        }
         try Files.unlink(primary.path("moved-off.db"))
     }
 
