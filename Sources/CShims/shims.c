@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -70,6 +72,8 @@ const char *cshims_signal_name(int number) { return sigabbrev_np(number); }
 const char *cshims_build_commit(void) { return LITEFS_COMMIT; }
 
 int cshims_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+int cshims_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+int cshims_inotify_next_write(int fd, const char *path) { return inotify_add_watch(fd, path, IN_MODIFY | IN_ONESHOT); }
 int cshims_syncfs(int fd) { return syncfs(fd); }
 int cshims_fallocate(int fd, int mode, off_t offset, off_t length) { return fallocate(fd, mode, offset, length); }
 int cshims_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
@@ -94,3 +98,17 @@ int cshims_term_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(statu
 char **cshims_environment(void) { return environ; }
 
 bool cshims_faults_flag = false;
+
+struct backing_map { // struct fuse_backing_map
+    int32_t fd;
+    uint32_t flags;
+    uint64_t padding;
+};
+int cshims_fuse_open_backing(int device, int file) {
+    struct backing_map map = {.fd = file};
+    return ioctl(device, _IOW(229, 1, struct backing_map), &map); // FUSE_DEV_IOC_BACKING_OPEN
+}
+int cshims_fuse_close_backing(int device, int backing) {
+    uint32_t id = (uint32_t)backing;
+    return ioctl(device, _IOW(229, 2, uint32_t), &id); // FUSE_DEV_IOC_BACKING_CLOSE
+}

@@ -10,6 +10,8 @@ public struct SessionOptions: Sendable {
     public var allowOther: Bool
     /// The kernel checks permission bits; without, the file system decides alone.
     public var checksPermissions: Bool
+    /// Files may pass through, where the kernel can.
+    public var allowPassthrough: Bool
     /// libfuse prints every request on standard error.
     public var debug: Bool
     /// Threads that take requests.
@@ -19,11 +21,13 @@ public struct SessionOptions: Sendable {
     public init(
         allowOther: Bool,
         checksPermissions: Bool = false,
+        allowPassthrough: Bool = false,
         debug: Bool = false,
         threads: Int = 8
     ) {
         self.allowOther = allowOther
         self.checksPermissions = checksPermissions
+        self.allowPassthrough = allowPassthrough
         self.debug = debug
         self.threads = threads
     }
@@ -67,7 +71,12 @@ public final class FUSESession: Sendable {
         let counters = RequestCounters()
         // libfuse closes the device when the session is destroyed: nobody else may.
         let deviceNumber = device.release()
-        channel = Channel(device: deviceNumber, fileSystem: fileSystem, counters: counters)
+        channel = Channel(
+            device: deviceNumber,
+            fileSystem: fileSystem,
+            counters: counters,
+            passthrough: Passthrough(device: deviceNumber, isWanted: options.allowPassthrough)
+        )
         self.counters = counters
 
         guard let session = Channel.makeSession(channel, debug: options.debug) else {
@@ -91,6 +100,26 @@ public final class FUSESession: Sendable {
                 }
             }
         state = Mutex(State(mount: mount, path: nil))
+    }
+
+    /// Whether files on the mount can pass through to the file of this descriptor, and those beside it.
+    ///
+    /// Waits until the kernel has answered, for some seconds at most.
+    public func passthrough(to file: Int32) -> PassthroughSupport {
+        let support = channel.passthrough.support(deadline: .now + .seconds(5))
+        guard support == .available else { return support }
+        do throws(Errno) {
+            // A number that no inode has.
+            _ = try channel.passthrough.opened(.max, backedBy: file)
+            channel.passthrough.closed(.max)
+            return .available
+        } catch .tooManyLinks {
+            return .unavailable("the data directory is on a file system that is stacked on another one")
+        } catch .notPermitted {
+            return .unavailable("it needs the capability CAP_SYS_ADMIN in the first user namespace")
+        } catch {
+            return .unavailable("the kernel does not take the data directory's files: \(error)")
+        }
     }
 
     /// Descriptor of the root folder, for `openat`.
@@ -168,12 +197,14 @@ final class Channel: Sendable {
     let device: Int32
     let fileSystem: any FileSystem
     let counters: RequestCounters
+    let passthrough: Passthrough
     private let stopping = Atomic<Bool>(false)
 
-    init(device: Int32, fileSystem: any FileSystem, counters: RequestCounters) {
+    init(device: Int32, fileSystem: any FileSystem, counters: RequestCounters, passthrough: Passthrough) {
         self.device = device
         self.fileSystem = fileSystem
         self.counters = counters
+        self.passthrough = passthrough
     }
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -206,10 +237,14 @@ final class Channel: Sendable {
             let result = Glibc.read(fd, buffer, count)
             if result >= 40, let buffer {
                 channel.counters.count(buffer.load(fromByteOffset: 4, as: UInt32.self))
+                channel.passthrough.received(UnsafeRawBufferPointer(start: buffer, count: result))
             }
             return result
         }
-        io.writev = { fd, vector, count, _ in Glibc.writev(fd, vector, count) }
+        io.writev = { fd, vector, count, data in
+            Channel.of(data).passthrough.amend(UnsafeMutableBufferPointer(start: vector, count: Int(count)))
+            return Glibc.writev(fd, vector, count)
+        }
         guard fuse_session_custom_io(session, &io, channel.device) == 0 else {
             fuse_session_destroy(session)
             return nil

@@ -57,8 +57,14 @@ public enum LookupResult {
 public enum CachePolicy: Sendable {
     /// Cached, and kept from one open to the next.
     case keep
+    /// Cached; what was cached before is dropped.
+    case fresh
     /// Never cached: every read comes to the file system.
     case direct
+    /// Reads, writes and mappings go to the file of this descriptor, and the file system hears nothing of them.
+    ///
+    /// All open files of an inode must have it, or none. The descriptor is needed until the request is answered.
+    case passThrough(Int32)
 }
 
 /// What setattr asks to change; nil stays as it is.

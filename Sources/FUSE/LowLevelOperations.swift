@@ -6,7 +6,8 @@ import POSIX
 private struct Request {
     let pointer: fuse_req_t
 
-    var fileSystem: any FileSystem { Channel.of(fuse_req_userdata(pointer)).fileSystem }
+    var channel: Channel { Channel.of(fuse_req_userdata(pointer)) }
+    var fileSystem: any FileSystem { channel.fileSystem }
 
     var caller: Caller {
         let context = fuse_req_ctx(pointer).pointee
@@ -55,12 +56,36 @@ private func openFlags(_ information: UnsafeMutablePointer<fuse_file_info>?) -> 
     OpenFlags(rawValue: information?.pointee.flags ?? 0)
 }
 
-/// Writes the cache policy into the answer to open and create.
-private func apply(_ policy: CachePolicy, to information: UnsafeMutablePointer<fuse_file_info>) {
-    switch policy {
-    case .keep: information.pointee.keep_cache = 1
-    case .direct: information.pointee.direct_io = 1
+/// What `fh` of an open file is: whether it passes through.
+private let passesThrough: UInt64 = 1
+
+extension Request {
+    /// Writes the cache policy into the answer to open and create, which must be given next.
+    fileprivate func apply(
+        _ policy: CachePolicy,
+        of inode: InodeNumber,
+        to information: UnsafeMutablePointer<fuse_file_info>
+    ) throws(Errno) {
+        information.pointee.fh = 0
+        switch policy {
+        case .keep: information.pointee.keep_cache = 1
+        case .fresh: break
+        case .direct: information.pointee.direct_io = 1
+        case .passThrough(let file):
+            channel.passthrough.answering(with: try channel.passthrough.opened(inode, backedBy: file))
+            information.pointee.fh = passesThrough
+        }
+        noFlush(information)
     }
+
+    /// Undoes an open: the kernel did not take the answer, or the file was closed.
+    fileprivate func close(_ inode: InodeNumber, _ information: UnsafeMutablePointer<fuse_file_info>?) {
+        if information?.pointee.fh == passesThrough { channel.passthrough.closed(inode) }
+        fileSystem.release(inode)
+    }
+}
+
+private func noFlush(_ information: UnsafeMutablePointer<fuse_file_info>) {
     // A close must not ask: that of the daemon's own files when it is killed would wait for an answer that nobody gives.
     information.pointee.noflush = 1
 }
@@ -157,8 +182,14 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
         let request = Request(pointer: pointer)
         do throws(Errno) {
             let flags = openFlags(information)
-            apply(try request.fileSystem.open(inode, flags: flags, caller: request.caller), to: information)
-            if fuse_reply_open(pointer, information) != 0 { request.fileSystem.release(inode) }
+            let policy = try request.fileSystem.open(inode, flags: flags, caller: request.caller)
+            do throws(Errno) {
+                try request.apply(policy, of: inode, to: information)
+            } catch {
+                request.fileSystem.release(inode)
+                throw error
+            }
+            if fuse_reply_open(pointer, information) != 0 { request.close(inode, information) }
         } catch {
             request.fail(error)
         }
@@ -175,20 +206,26 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
                 flags: openFlags(information),
                 caller: request.caller
             )
-            apply(policy, to: information)
+            do throws(Errno) {
+                try request.apply(policy, of: entry.inode, to: information)
+            } catch {
+                request.fileSystem.release(entry.inode)
+                request.fileSystem.forget(entry.inode, count: 1)
+                throw error
+            }
             var parameter = request.parameter(entry)
             if fuse_reply_create(pointer, &parameter, information) != 0 {
-                request.fileSystem.release(entry.inode)
+                request.close(entry.inode, information)
                 request.fileSystem.forget(entry.inode, count: 1)
             }
         } catch {
             request.fail(error)
         }
     }
-    table.release = { pointer, inode, _ in
+    table.release = { pointer, inode, information in
         guard let pointer else { return }
         let request = Request(pointer: pointer)
-        request.fileSystem.release(inode)
+        request.close(inode, information)
         request.succeed()
     }
     table.read = { pointer, inode, size, offset, _ in

@@ -47,6 +47,10 @@ int cshims_is_ignored(int signal);
 const char *cshims_signal_name(int number);
 
 int cshims_eventfd(void);
+// inotify(7) is not in Swift's Glibc. A non-blocking descriptor; -1 on error.
+int cshims_inotify(void);
+// Makes it readable at the next write to the file, once.
+int cshims_inotify_next_write(int fd, const char *path);
 int cshims_syncfs(int fd);
 int cshims_fallocate(int fd, int mode, off_t offset, off_t length);
 int cshims_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags);
@@ -73,3 +77,8 @@ const char *cshims_build_commit(void);
 
 // A global variable that Swift 6 takes for shared mutable state.
 char **cshims_environment(void);
+
+// Passthrough is newer (Linux 6.9, FUSE 7.40) than some <linux/fuse.h>. Registers a file with a connection, and
+// returns its backing id, or -1; the file may be closed afterwards.
+int cshims_fuse_open_backing(int device, int file);
+int cshims_fuse_close_backing(int device, int backing);
