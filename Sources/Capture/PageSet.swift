@@ -49,6 +49,14 @@ public struct PageSet: Sendable {
         count -= 1
     }
 
+    /// Removes the pages above one.
+    public mutating func remove(above page: UInt32) {
+        guard count > 0 else { return }
+        var above: [PageNumber] = []
+        visitPages { if $0.rawValue > page { above.append($0) } }
+        for page in above { remove(page) }
+    }
+
     /// Whether a page is in the set.
     public func contains(_ page: PageNumber) -> Bool {
         guard page.rawValue > 0 else { return false }

@@ -36,6 +36,7 @@ extension WALCapture {
         isChainUnknown = false
         committedChain = nil
         lastCommitFrame = nil
+        published = 0
         forgetPending()
     }
 
@@ -93,6 +94,50 @@ extension WALCapture {
         }
         frames = Array(content.frames.prefix(Int(frame)))
         writtenEnd = fileSize
+    }
+
+    /// Notes that frames up to one were written, without saying how.
+    ///
+    /// Then ask for `nextCommit` until there is none.
+    ///
+    /// - Parameters:
+    ///   - frame: the last one that may be looked at.
+    ///   - isPublished: whether the wal-index says that all of them are committed. Then frames that SQLite left unsealed count, too.
+    public func appeared(through frame: UInt32, isPublished: Bool) {
+        guard let pageSize else { return }
+        forgetPending()
+        writtenEnd = WALFrames.offset(ofFrame: frame, pageSize: pageSize) + Int64(WALFrames.frameSize(pageSize))
+        published = isPublished ? frame : 0
+    }
+
+    /// Whether the captured frames end with this checksum, as far as that is known.
+    public func endsWith(_ checksum: WALChecksum) -> Bool {
+        isChainUnknown || isLastCommitUnsealed || committedChain?.checksum == checksum
+    }
+
+    /// Takes over frames that the wal-index says are committed, whatever was captured before.
+    ///
+    /// - Returns: false, and no frames, when the log does not have them.
+    public func takeOver(through frame: UInt32, _ checksum: WALChecksum, read: Read) -> Bool {
+        guard let header else { return false }
+        var pages: [UInt32] = []
+        pages.reserveCapacity(Int(frame))
+        let isRead = withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
+            while pages.count < Int(frame) {
+                let offset = WALFrames.offset(ofFrame: UInt32(pages.count + 1), pageSize: header.pageSize)
+                guard read(bytes, offset) == bytes.count, let fields = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
+                else { return false }
+                pages.append(fields.page.rawValue)
+            }
+            return true
+        }
+        startChain()
+        forgetPending()
+        isLastCommitUnsealed = false
+        frames = isRead ? pages : []
+        framesBeforeLastCommit = 0
+        if !frames.isEmpty { committedChain?.resume(at: checksum) }
+        return isRead
     }
 
     private func startChain() {

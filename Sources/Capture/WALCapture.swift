@@ -97,6 +97,8 @@ public final class WALCapture {
     var brokenFrame: UInt32 = 0
     /// End of the furthest write since the last commit or restart: what lies beyond it is left over from before.
     var writtenEnd: Int64 = 0
+    /// The last frame that the wal-index says is committed; 0 when nobody asked it.
+    var published: UInt32 = 0
     /// The last frame header that was written, and its offset.
     let lastHeader = UnsafeMutableRawBufferPointer.allocate(byteCount: WALFrameHeader.size, alignment: 8)
     var lastHeaderOffset: Int64 = -1

@@ -55,6 +55,7 @@ enum ConfigSchema {
         Key("data.retention-monitor-interval", .duration(\.data.retentionMonitorInterval)),
         Key("fuse.dir", .text(\.fuse.dir)),
         Key("fuse.allow-other", .bool(\.fuse.allowOther)),
+        Key("fuse.passthrough", .text(\.fuse.passthrough)),
         Key("fuse.debug", .bool(\.fuse.debug)),
         Key("http.addr", .address(\.http.addr)),
         Key("http.snapshot-timeout", .duration(\.http.snapshotTimeout), hasEffect: false),

@@ -25,20 +25,21 @@ extension Node {
     ///
     /// - Parameters:
     ///   - fileSystem: What is mounted.
-    ///   - setUp: Called with the descriptor of the root folder when requests are served but nobody else sees the mount.
+    ///   - setUp: Called when requests are served but nobody else sees the mount.
     ///   - tearDown: Called before the mount goes: closes all own descriptors on it.
     ///   - parts: Where the parts are noted.
     /// - Returns: The session, which `parts` stops.
     /// - Throws: `StartError`.
     func mount(
         _ fileSystem: any FileSystem,
-        setUp: (_ root: Int32) throws -> Void,
+        setUp: (FUSESession) throws -> Void,
         tearDown: @escaping @Sendable () throws -> Void,
         _ parts: Parts
     ) throws(StartError) -> FUSESession {
         let options = SessionOptions(
             allowOther: config.fuse.allowOther,
             checksPermissions: lease.isPrimary,
+            allowPassthrough: lease.isPrimary && config.fuse.passthrough != "off",
             debug: config.fuse.debug
         )
         let session = try parts.start("make the file system", undoing: "end the FUSE session") {
@@ -48,7 +49,7 @@ extension Node {
         }
         let (dir, logger) = (config.fuse.dir, logger)
         _ = try parts.start("set up the mount", undoing: "unmount \(dir)") {
-            try setUp(session.root)
+            try setUp(session)
             return session
         } stop: { session in
             defer {

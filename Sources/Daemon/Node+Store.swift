@@ -36,7 +36,10 @@ extension Node {
         let dir = config.fuse.dir
         let session = try mount(
             fileSystem,
-            setUp: { root in store.start(mount: root, path: dir) },
+            setUp: { session in
+                try decidePassthrough(session, fileSystem, store)
+                store.start(mount: session.root, path: dir)
+            },
             tearDown: { store.stop() },
             parts
         )
@@ -49,6 +52,23 @@ extension Node {
         } stop: {
             state.setMounted(false)
             $0.stop()
+        }
+    }
+
+    /// Lets logs and wal-indexes pass through where the configuration, the kernel and the data directory allow it.
+    private func decidePassthrough(
+        _ session: FUSESession,
+        _ fileSystem: MountedFileSystem,
+        _ store: Store
+    ) throws {
+        guard lease.isPrimary, config.fuse.passthrough != "off" else { return }
+        switch try store.withProbeFile({ session.passthrough(to: $0) }) {
+        case .available:
+            fileSystem.allowPassthrough()
+            logger.info("SQLite's logs pass through the mount; their commits are followed")
+        case .unavailable(let reason):
+            guard config.fuse.passthrough == "auto" else { throw PassthroughError(reason: reason) }
+            logger.info("SQLite's logs do not pass through the mount, which is slower: \(reason)")
         }
     }
 

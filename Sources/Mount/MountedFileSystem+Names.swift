@@ -39,8 +39,8 @@ extension MountedFileSystem {
                 }
             }
             let inode = inodes.lookedUp(place, .database(database, kind, file))
-            inode.opened(file)
-            return (try entry(inode), .keep)
+            let policy = openDatabaseFile(database, kind, file, inode)
+            return (try entry(inode), policy)
         }
         guard name != ".primary" else { throw .accessDenied }
         try checkLocalChange()

@@ -5,6 +5,7 @@ import Logging
 import POSIX
 import SQLiteFormat
 import Store
+import Synchronization
 
 /// The file system of a node: the store's databases and special files, and files that stay on this node.
 public final class MountedFileSystem: FileSystem {
@@ -22,6 +23,7 @@ public final class MountedFileSystem: FileSystem {
     /// On the primary nothing changes behind its back; on a replica databases come and go.
     private let timeout: Double
     private let absentTimeout: Double
+    private let passesThrough = Atomic<Bool>(false)
 
     /// Shows `store`.
     ///
@@ -40,6 +42,9 @@ public final class MountedFileSystem: FileSystem {
         }
         adoptLeftovers()
     }
+
+    /// Lets logs and wal-indexes pass through from now on, where this node writes.
+    public func allowPassthrough() { passesThrough.store(store.isPrimary, ordering: .relaxed) }
 
     func isOwn(_ caller: Caller) -> Bool { store.isOwn(thread: caller.threadID) }
 
@@ -257,7 +262,7 @@ public final class MountedFileSystem: FileSystem {
         switch inode.kind {
         case .database(let database, let kind, let file):
             try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
-            inode.opened(file)
+            return openDatabaseFile(database, kind, file, inode)
         case .local:
             if isForWriting { try checkLocalChange() }
             inode.opened(try openLocal(inode))
@@ -269,6 +274,21 @@ public final class MountedFileSystem: FileSystem {
             return .direct
         }
         return .keep
+    }
+
+    /// Opens a file of a database: log and wal-index pass through on a primary, where the kernel can.
+    ///
+    /// All open files of one inode pass through, or none. The log is followed from before the first of its writes.
+    func openDatabaseFile(
+        _ database: Database,
+        _ kind: DatabaseFileKind,
+        _ file: BackingFile,
+        _ inode: Inode
+    ) -> CachePolicy {
+        let mayPass = passesThrough.load(ordering: .relaxed) && (kind == .wal || kind == .shm)
+        guard inode.withState({ _ in file.opened(mayPassThrough: mayPass) }) else { return .keep }
+        if kind == .wal { database.followLog(file) }
+        return .passThrough(file.descriptor.rawValue)
     }
 
     /// The backing file of a file that stays on this node, opened if nobody has it open.

@@ -28,6 +28,7 @@ public final class BackingFile: Sendable {
 
     /// Open files of the mount that it backs.
     private let users = Atomic<Int>(0)
+    private let passing = Atomic<Bool>(false)
 
     /// Takes over an open file.
     public init(_ descriptor: consuming FileDescriptor) {
@@ -51,6 +52,17 @@ public final class BackingFile: Sendable {
     /// Notes that it was opened on the mount.
     public func opened() {
         users.add(1, ordering: .acquiringAndReleasing)
+    }
+
+    /// Notes that it was opened on the mount, and says whether that passes through.
+    ///
+    /// From the first open that does, all do: only a file that nobody has open may change from one way to the other.
+    ///
+    /// One thread at a time: the owner sees to that.
+    public func opened(mayPassThrough: Bool) -> Bool {
+        if mayPassThrough, !isInUse { passing.store(true, ordering: .releasing) }
+        opened()
+        return passing.load(ordering: .acquiring)
     }
 
     /// Notes that the last user of an open file of the mount closed it.

@@ -10,6 +10,7 @@ extension Database {
     func finishWriting() {
         let deadline = MonotonicTime.now + .seconds(5)
         locked {
+            _ = try? captureTail()
             while !queue.isEmpty, logFailure == nil, monitor.wait(until: deadline) {}
             if !context.options.isPrimary { isClosing = true }
         }
@@ -19,12 +20,13 @@ extension Database {
     /// Refuses further changes, ends the log writer, saves the checksums.
     func close() {
         finishWriting()
-        let writer = locked { () -> Thread? in
+        let (writer, follower) = locked { () -> (Thread?, LogTail?) in
             isClosing = true
-            defer { logWriter = nil }
-            return logWriter
+            defer { (logWriter, tail) = (nil, nil) }
+            return (logWriter, tail)
         }
         monitor.wakeAll()
+        follower?.join()
         writer?.join()
         locked {
             do throws(StoreError) {

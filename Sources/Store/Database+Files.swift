@@ -130,13 +130,27 @@ extension Database {
     /// Puts a file on disk.
     public func synchronize(_ kind: DatabaseFileKind, _ file: BackingFile, dataOnly: Bool) throws(Errno) {
         switch kind {
-        case .database: try FaultPoint.databaseSync.pass()
+        case .database:
+            try FaultPoint.databaseSync.pass()
+            try synchronizeRecords()
         case .journal: try FaultPoint.journalSync.pass()
         case .wal: try FaultPoint.walSync.pass()
         case .shm: break
         }
         if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }
         locked { wasSynced = true }
+    }
+
+    /// Puts the records of commits on disk before SQLite knows that its checkpoint is: then it may restart the log.
+    ///
+    /// Invariant 4, when writes to the log pass by and its restart is not seen.
+    private func synchronizeRecords() throws(Errno) {
+        let isNeeded = try locked { () throws(Errno) -> Bool in
+            guard isLogPassing, context.options.isPrimary, wal.committedFrames > 0 else { return false }
+            try drainQueue()
+            return true
+        }
+        if isNeeded { try log.synchronize() }
     }
 
     /// Removes the name of a file other than the database itself.
@@ -195,18 +209,23 @@ extension Database {
         let pageSize = pageSize(ofWrite: bytes, at: offset)
         let first = UInt32(clamping: offset / Int64(pageSize.rawValue) + 1)
         let last = UInt32(clamping: (offset + Int64(bytes.count) - 1) / Int64(pageSize.rawValue) + 1)
-        preservePagesForSnapshots(first...last)
         // Until the queue is empty a recovery would need the pages as they are (docs/ARCHITECTURE.md, "Recovery").
-        if context.options.isPrimary { try drainQueue() }
+        if context.options.isPrimary {
+            try captureTail()
+            try drainQueue()
+        }
+        preservePagesForSnapshots(first...last)
         // Before the write: one that fails may have changed some of the pages.
         if context.options.isPrimary {
             lastDatabaseChange = .now
             noteUnjournalled(first...last)
         }
         try file.descriptor.write(bytes, at: offset, passing: .databaseWrite)
+        if isLogPassing { noteCheckpointed(bytes, at: offset, pageSize) }
     }
 
     private func truncateDatabase(_ file: BackingFile, to size: Int64) throws(Errno) {
+        try captureTail()
         let pageSize = table.pageSize ?? Self.defaultPageSize
         let old = pageSize.pages(toHold: try file.size())
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
@@ -225,7 +244,7 @@ extension Database {
         dirty.insert(pages)
         if journal.isActive { return }
         // A checkpoint. It may write pages that a later commit cut off; without a table nothing is known to be cut off.
-        if wal.header != nil, table.pageSize != nil,
+        if wal.header != nil, table.pageSize != nil, isTailVouched || !isLogPassing,
             pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount })
         {
             return

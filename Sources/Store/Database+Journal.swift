@@ -51,6 +51,7 @@ extension Database {
     /// stored, `operation` is not carried out and the caller gets the error: the journal is still in force, and SQLite
     /// rolls back. The pages of a transaction that rolled back equal the table: then there is no transaction.
     func endJournal(_ operation: () throws(Errno) -> Void) throws(Errno) {
+        try captureTail()
         // With committed frames in the log the database file is not the committed state: nothing ends here but a left-over.
         if wal.committedFrames > 0 || !journal.isActive && dirty.isEmpty && !isTableUnknown {
             try operation()

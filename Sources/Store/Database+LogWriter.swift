@@ -41,8 +41,10 @@ extension Database {
         do throws(StoreError) {
             try store(batch)
             locked {
-                for commit in queue.prefix(batch.commits) { queuedPages -= commit.pages.count }
-                queue.removeFirst(batch.commits)
+                if queueNumber == batch.queueNumber {
+                    for commit in queue.prefix(batch.commits) { queuedPages -= commit.pages.count }
+                    queue.removeFirst(batch.commits)
+                }
                 if logFailure != nil {
                     context.logger.info("database \"\(name)\": transactions can be stored again")
                 }
@@ -53,6 +55,10 @@ extension Database {
             return true
         } catch {
             return locked {
+                if case .overwritten = error, queueNumber == batch.queueNumber {
+                    abandonQueue("the log was overwritten")
+                    return true
+                }
                 if logFailure == nil {
                     context.logger.error(
                         "database \"\(name)\": cannot store transactions, will try again: \(error)"
@@ -70,6 +76,7 @@ extension Database {
     /// Commits merged into one: for each page its newest version.
     private struct Batch {
         var commits: Int
+        var queueNumber: Int
         var header: LTXHeader
         var pages: [WALCapture.Page]
         var postApply: Checksum
@@ -108,6 +115,7 @@ extension Database {
         let isFirst = first.before.txid == .zero
         return Batch(
             commits: count,
+            queueNumber: queueNumber,
             header: LTXHeader(
                 isCompressed: context.options.compress,
                 pageSize: first.pageSize,
@@ -141,7 +149,11 @@ extension Database {
             guard batch.log.lenientRead(buffer.bytes, offset) == pageSize.bytes else {
                 throw .file(FileError("read frame \(page.frame) of", path(.wal), .io))
             }
-            try writer.append(page.number, UnsafeRawBufferPointer(buffer.bytes))
+            let content = UnsafeRawBufferPointer(buffer.bytes)
+            guard PageChecksum.compute(page.number, content) == page.checksum else {
+                throw .overwritten(database: name.text, frame: page.frame)
+            }
+            try writer.append(page.number, content)
         }
         try writer.finish(postApply: batch.postApply, synchronize: false)
         try writer.publish(synchronize: false)

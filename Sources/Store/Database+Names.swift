@@ -58,6 +58,7 @@ extension Database {
             read: file.lenientRead
         )
         walPages.removeAll()
+                logOnly.removeAll()
         for page in content.frames {
             walPages.insert(PageNumber(page))
             suspect.insert(PageNumber(page))
@@ -87,12 +88,14 @@ extension Database {
                     try Files.rename(path(kind), localPath)
                 }
             case .wal:
+                try captureTail()
                 try drainQueue()
                 try FaultPoint.namesRelease.pass()
                 try Files.rename(path(kind), localPath)
                 let pages = wal.frames
                 wal.end()
                 walPages.removeAll()
+                logOnly.removeAll()
                 for page in pages { suspect.insert(PageNumber(page)) }
                 if !pages.isEmpty { requestReconcile() }
             default:
@@ -116,6 +119,7 @@ extension Database {
         try changing { () throws(Errno) in
             guard files.database != nil else { throw .noEntry }
             guard context.options.isPrimary else { throw .accessDenied }
+            try captureTail()
             try drainQueue()
             nameChanges += 1
             // Snapshots go on reading from the open file; nothing is overwritten.
@@ -155,6 +159,7 @@ extension Database {
             dirty.removeAll()
             suspect.removeAll()
             walPages.removeAll()
+                logOnly.removeAll()
             isTableUnknown = false
             needsReconcile = !isRecorded
             isShown = false

@@ -17,13 +17,13 @@ extension Database {
 
     /// Emits the pages of the logical content (log over database file) that differ from the table.
     func emitLogical(_ candidates: PageSet, pageSize: PageSize, pageCount: UInt32) throws(StoreError) {
-        let reader = LogicalReader(files: files, frames: wal.frames, pageSize: pageSize)
+        let reader = logicalReader(pageSize)
         let failure = try emitDifference(
             in: candidates,
             pageSize: pageSize,
             pageCount: pageCount,
             read: { page, buffer in reader.read(page, into: buffer) },
-            completing: {}
+            completing: checkLogStands
         )
         if let failure { throw failure }
         suspect.removeAll()
@@ -255,6 +255,7 @@ extension Database {
 
     private func drainForReconcile() throws(StoreError) {
         do throws(Errno) {
+            try captureTail()
             try drainQueue()
         } catch {
             throw logFailure ?? .file(FileError("store the transactions of", name.text, error))
@@ -267,7 +268,7 @@ extension Database {
         let pageCount = logicalPageCount()
         if isTableUnknown { return try rebuildTable(pageSize: pageSize, pageCount: pageCount) }
         var candidates = suspect
-        dirty.visitPages { if !walPages.contains($0) { candidates.insert($0) } }
+        dirty.visitPages { if !walPages.contains($0) || !isTailVouched { candidates.insert($0) } }
         try emitLogical(candidates, pageSize: pageSize, pageCount: pageCount)
         dirty.removeAll()
     }
@@ -347,8 +348,13 @@ extension Database {
     /// When they do not add up to the position, everything is one transaction.
     func rebuildTable(pageSize: PageSize, pageCount: UInt32) throws(StoreError) {
         try checkSize(pageCount, pageSize)
-        let reader = LogicalReader(files: files, frames: wal.frames, pageSize: pageSize)
+        let reader = logicalReader(pageSize)
         let learned = reader.table(pageCount: pageCount)
+        do throws(Errno) {
+            try checkLogStands()
+        } catch {
+            throw .file(FileError("read", path(.wal), error))
+        }
         if learned.databaseChecksum == position.postApply {
             table = learned
             let page1 = Buffer(count: pageSize.bytes)
@@ -364,7 +370,7 @@ extension Database {
                 pageSize: pageSize,
                 pageCount: pageCount,
                 read: { page, buffer in reader.read(page, into: buffer) },
-                completing: {}
+                completing: checkLogStands
             )
             if let failure { throw failure }
         }

@@ -15,6 +15,7 @@ extension Database {
     public func snapshot(deadline: MonotonicTime = .now + .seconds(60)) throws(StoreError) -> DatabaseSnapshot
     {
         try locked { () throws(StoreError) in
+            _ = try? captureTail()
             awaitingSnapshot += 1
             defer { awaitingSnapshot -= 1 }
             while context.options.isPrimary,
@@ -32,14 +33,17 @@ extension Database {
             }
             if isClosing { throw .closing }
             guard let pageSize = table.pageSize else { throw .unknownDatabase(name.text) }
-            let frames = context.options.isPrimary ? wal.frames : replica.overlay
+            let reader =
+                context.options.isPrimary
+                ? logicalReader(pageSize)
+                : LogicalReader(files: files, frames: replica.overlay, pageSize: pageSize)
             let snapshot = try DatabaseSnapshot(
                 position: position,
                 timestamp: timestamp,
                 table: table,
                 pageSize: pageSize,
                 versionBytes: versionBytes,
-                reader: LogicalReader(files: files, frames: frames, pageSize: pageSize),
+                reader: reader,
                 database: self
             )
             snapshots.append(snapshot)
@@ -187,7 +191,9 @@ public final class DatabaseSnapshot: @unchecked Sendable {
         let first = max(pages.lowerBound, cursor + 1)
         let last = min(pages.upperBound, pageCount)
         guard first <= last else { return }
-        for page in first...last where kept[page] == nil && reader.frames[page] == nil { keep(page) }
+        // A log whose writes pass by may be restarted after the last of its pages was written.
+        let isLogPassing = database.isLogPassing
+        for page in first...last where kept[page] == nil && (isLogPassing || reader.frames[page] == nil) { keep(page) }
     }
 
     /// Keeps the pages of the log that this snapshot still needs.

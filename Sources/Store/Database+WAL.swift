@@ -57,8 +57,9 @@ extension Database {
     }
 
     /// The log was left: what checkpoints wrote to the database file needs no comparing.
-    private func forgetCheckpointed() {
+    func forgetCheckpointed() {
         walPages.removeAll()
+        logOnly.removeAll()
         if !needsReconcile { dirty.removeAll() }
     }
 
@@ -66,6 +67,7 @@ extension Database {
     ///
     /// The capture lets go of the log only when that is done: a log that could not be removed goes on.
     func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
+        try captureTail()
         let isLeft = size < wal.capturedBytes
         let lost = isLeft ? try leaveLog(checkingAll: true) : 0
         if unlinking {
@@ -136,7 +138,7 @@ extension Database {
         markSuspect(pages)
     }
 
-    private func markSuspect(_ pages: some Sequence<UInt32>) {
+    func markSuspect(_ pages: some Sequence<UInt32>) {
         for page in pages { suspect.insert(PageNumber(page)) }
         requestReconcile()
     }
@@ -147,6 +149,10 @@ extension Database {
     func capture(_ commit: WALCapture.Commit, _ file: BackingFile) throws(Errno) {
         guard let header = wal.header else { return }
         for page in commit.pages { walPages.insert(page.number) }
+        if isLogPassing {
+            for page in commit.pages { logOnly.insert(page.number) }
+            if commit.pageCount < table.pageCount { logOnly.remove(above: commit.pageCount) }
+        }
         guard suspect.isEmpty, !isTableUnknown, table.pageSize == header.pageSize, isGapless(commit) else {
             return try captureSuspect(commit, header.pageSize)
         }

@@ -8,7 +8,7 @@ import SQLiteFormat
 ///
 /// The mount hands it every write, truncation and removal; that is how it knows what SQLite commits. Thread-safe.
 ///
-/// What it does is spread over extensions, one for each matter: `+Files` (what the mount asks for), `+WAL` and `+Journal`
+/// What it does is spread over extensions, one for each matter: `+Files` (what the mount asks for), `+WAL`, `+Tail` and `+Journal`
 /// (commit points), `+Reconcile`, `+LogWriter`, `+Recovery` (opening), `+Snapshot`, `+Replica`.
 public final class Database: @unchecked Sendable {
     // SAFETY: every `var` is read and written only while `monitor` is held, except those marked otherwise.
@@ -55,6 +55,15 @@ public final class Database: @unchecked Sendable {
     let wal = WALCapture()
     /// Pages that have a committed frame in the log.
     var walPages = PageSet()
+    /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.
+    var logOnly = PageSet()
+    /// The log whose writes pass by; nil when there is none.
+    var followed: BackingFile?
+    /// Follows it.
+    var tail: LogTail?
+    var isCapturingTail = false
+    /// Whether a wal-index told what is committed at the last look.
+    var isTailVouched = true
     var journal = JournalState()
     /// Pages written to the database file and not compared with the table since.
     var dirty = PageSet()
@@ -76,6 +85,8 @@ public final class Database: @unchecked Sendable {
     /// They refer to frames of the log (invariant 3).
     var queue: [QueuedCommit] = []
     var queuedPages = 0
+    /// Grows when the queue was given up.
+    var queueNumber = 0
     /// Why the log writer cannot store them, as long as it cannot.
     var logFailure: StoreError?
     /// Why the last transaction that was found by comparing has no record yet.
@@ -137,6 +148,7 @@ public final class Database: @unchecked Sendable {
     /// What is known about the database now.
     public var summary: Summary {
         locked {
+            _ = try? captureTail()
             let mode = JournalMode(readVersion: versionBytes.read) ?? .rollback
             return Summary(
                 position: position,

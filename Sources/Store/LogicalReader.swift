@@ -12,12 +12,16 @@ struct LogicalReader {
     private let newest: [UInt32: UInt32]
 
     /// Reads from open files; `frames` has the page of each committed frame of the log, frame 1 at index 0.
-    init(files: DatabaseFiles, frames: [UInt32], pageSize: PageSize) {
+    ///
+    /// With `pages`, only these are read from the log.
+    init(files: DatabaseFiles, frames: [UInt32], pageSize: PageSize, only pages: PageSet? = nil) {
         self.files = files
         self.pageSize = pageSize
         var newest: [UInt32: UInt32] = [:]
-        newest.reserveCapacity(frames.count)
-        for (index, page) in frames.enumerated() { newest[page] = UInt32(index + 1) }
+        newest.reserveCapacity(min(frames.count, pages?.count ?? .max))
+        for (index, page) in frames.enumerated() where pages?.contains(PageNumber(page)) ?? true {
+            newest[page] = UInt32(index + 1)
+        }
         self.newest = newest
     }
 

@@ -22,6 +22,18 @@ public final class Store: Sendable {
         var retention: Retention?
     }
 
+    /// Runs `body` with a file of the data directory that is gone afterwards.
+    public func withProbeFile<Result>(_ body: (Int32) -> Result) throws(FileError) -> Result {
+        let path = dataDirectory + "/dbs/.probe"
+        do throws(Errno) {
+            let file = try FileDescriptor.open(path, [.readWrite, .create])
+            defer { try? Files.unlink(path) }
+            return body(file.rawValue)
+        } catch {
+            throw FileError("create", path, error)
+        }
+    }
+
     /// Opens the data directory, which is made if missing.
     ///
     /// - Throws: when the directory cannot be used. A fault of a single database is not an error: it is logged, and shown in

@@ -13,6 +13,8 @@ public enum StoreError: Error, CustomStringConvertible {
     case rejected(database: String, reason: String)
     /// A database has a fault that keeps it from being used.
     case fault(database: String, reason: String)
+    /// A commit's page is not in the log any more.
+    case overwritten(database: String, frame: UInt32)
     /// No database has this name.
     case unknownDatabase(String)
     /// The name cannot be a database's.
@@ -29,6 +31,8 @@ public enum StoreError: Error, CustomStringConvertible {
         case .encoding(let reason): "cannot encode transaction: \(reason)"
         case .rejected(let database, let reason): "cannot apply transaction to \"\(database)\": \(reason)"
         case .fault(let database, let reason): "database \"\(database)\": \(reason)"
+        case .overwritten(let database, let frame):
+            "database \"\(database)\": frame \(frame) of its log was overwritten before it was stored"
         case .unknownDatabase(let name): "database not found: \"\(name)\""
         case .name(let error): error.description
         case .dataDirectory(let reason): reason
@@ -42,7 +46,7 @@ public enum StoreError: Error, CustomStringConvertible {
         case .file(let error): error.errno
         case .unknownDatabase: .noEntry
         case .name: .invalidArgument
-        case .rejected, .fault, .encoding, .dataDirectory, .closing: .io
+        case .rejected, .fault, .overwritten, .encoding, .dataDirectory, .closing: .io
         }
     }
 }
