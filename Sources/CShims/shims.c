@@ -3,6 +3,7 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +72,19 @@ const char *cshims_signal_name(int number) { return sigabbrev_np(number); }
 #endif
 const char *cshims_build_commit(void) { return LITEFS_COMMIT; }
 
+int cshims_set_immutable(int fd, int is_immutable) {
+    int flags = 0;
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return -1;
+    flags = is_immutable ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+    return ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+int cshims_is_open_for_writing(int fd) {
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+        fcntl(fd, F_SETLEASE, F_UNLCK);
+        return 0;
+    }
+    return errno == EAGAIN ? 1 : -1;
+}
 int cshims_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 int cshims_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 int cshims_inotify_next_write(int fd, const char *path) { return inotify_add_watch(fd, path, IN_MODIFY | IN_ONESHOT); }

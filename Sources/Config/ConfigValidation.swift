@@ -182,6 +182,10 @@ public enum ConfigValidation {
             let message = "invalid log format: \(quoted(config.log.format))"
             problems.append(problem(loaded, "log.format", message, "write text or json"))
         }
+        if !["auto", "on", "off"].contains(config.fuse.passthrough) {
+            let message = "invalid fuse.passthrough: \(quoted(config.fuse.passthrough))"
+            problems.append(problem(loaded, "fuse.passthrough", message, "write auto, on or off"))
+        }
         if !["", "file", "litefs-cloud"].contains(config.backup.type) {
             let message = "invalid backup client type: \(quoted(config.backup.type))"
             problems.append(

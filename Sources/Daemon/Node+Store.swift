@@ -62,12 +62,21 @@ extension Node {
         _ store: Store
     ) throws {
         guard lease.isPrimary, config.fuse.passthrough != "off" else { return }
-        switch try store.withProbeFile({ session.passthrough(to: $0) }) {
+        let isForced = config.fuse.passthrough == "on"
+        let support = try store.withProbeFile { file, canFence -> PassthroughSupport in
+            guard canFence || isForced else {
+                return .unavailable(
+                    "the file system of the data directory cannot keep programs that outlive a mount from their log"
+                )
+            }
+            return session.passthrough(to: file)
+        }
+        switch support {
         case .available:
             fileSystem.allowPassthrough()
             logger.info("SQLite's logs pass through the mount; their commits are followed")
         case .unavailable(let reason):
-            guard config.fuse.passthrough == "auto" else { throw PassthroughError(reason: reason) }
+            guard !isForced else { throw PassthroughError(reason: reason) }
             logger.info("SQLite's logs do not pass through the mount, which is slower: \(reason)")
         }
     }

@@ -24,6 +24,11 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case shmTruncate = "shm.truncate"
     case shmUnlink = "shm.unlink"
 
+    // A log that programs of an earlier mount still have open.
+    case fenceRename = "fence.rename"
+    case fenceCopy = "fence.copy"
+    case fencePublish = "fence.publish"
+
     /// A commit in the log is counted, and its writer does not know.
     case commitCaptured = "commit.captured"
     /// A commit of a rollback journal is recorded, and its writer does not know.

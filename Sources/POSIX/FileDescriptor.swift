@@ -213,6 +213,33 @@ extension FileDescriptor {
 
 extension FileDescriptor {
     /// Sets the permission bits.
+    /// Makes the file one that nobody can write to, cut, rename or remove, whoever has it open, or an ordinary one again.
+    ///
+    /// Not every file system can, and not every one holds for files that are open already.
+    public func setImmutable(_ isImmutable: Bool) throws(Errno) {
+        _ = try retrying { Int(cshims_set_immutable(rawValue, isImmutable ? 1 : 0)) }
+    }
+
+    /// Whether an open file, of any process or mount, may write to the file, which is open for reading only here.
+    ///
+    /// - Throws: `EINVAL` where the file system has no leases, which tell it.
+    public func isOpenForWriting() throws(Errno) -> Bool {
+        try retrying { Int(cshims_is_open_for_writing(rawValue)) } == 1
+    }
+
+    /// Writes all content of another file to the beginning of this one, and returns how many bytes.
+    public func copyContent(of source: borrowing FileDescriptor) throws(Errno) -> Int64 {
+        let buffer = Buffer(count: 1 << 20)
+        var offset: Int64 = 0
+        while true {
+            let count = try source.read(into: buffer.bytes, at: offset)
+            if count == 0 { return offset }
+            try write(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[..<count]), at: offset)
+            offset += Int64(count)
+        }
+    }
+
+    /// Sets permission bits.
     public func setMode(_ mode: UInt32) throws(Errno) {
         _ = try retrying { Int(fchmod(rawValue, mode)) }
     }

@@ -50,6 +50,13 @@ extension Database {
     }
 
     private func openFiles() throws(StoreError) {
+        if context.options.isPrimary {
+            do throws(FileError) {
+                try LogFence(log: path(.wal), directory: directory, name: name, logger: context.logger).close()
+            } catch {
+                throw .file(error)
+            }
+        }
         do throws(Errno) {
             try FaultPoint.recoveryIndexUnlink.pass()
             try Files.unlink(path(.shm), ifExists: true)

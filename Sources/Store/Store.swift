@@ -22,13 +22,15 @@ public final class Store: Sendable {
         var retention: Retention?
     }
 
-    /// Runs `body` with a file of the data directory that is gone afterwards.
-    public func withProbeFile<Result>(_ body: (Int32) -> Result) throws(FileError) -> Result {
+    /// Runs `body` with a file of the data directory that is gone afterwards, and whether logs there can be taken from programs
+    /// that outlive a mount (`LogFence`).
+    public func withProbeFile<Result>(_ body: (_ file: Int32, _ canFence: Bool) -> Result) throws(FileError) -> Result
+    {
         let path = dataDirectory + "/dbs/.probe"
         do throws(Errno) {
             let file = try FileDescriptor.open(path, [.readWrite, .create])
             defer { try? Files.unlink(path) }
-            return body(file.rawValue)
+            return body(file.rawValue, LogFence.isPossible(path, file))
         } catch {
             throw FileError("create", path, error)
         }

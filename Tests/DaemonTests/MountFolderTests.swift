@@ -122,8 +122,8 @@ struct MountFolderTests {
         let isTornDown = Mutex(false)
         _ = try node.mount(
             TinyFileSystem(),
-            setUp: { root in
-                let found = try Files.status(TinyFileSystem.name, in: root)
+            setUp: { session in
+                let found = try Files.status(TinyFileSystem.name, in: session.root)
                 wasSetUp.withLock { $0 = found.inode == 2 }
                 #expect(!Files.exists(path + "/" + TinyFileSystem.name))
             },

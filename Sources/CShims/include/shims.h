@@ -46,6 +46,11 @@ int cshims_is_ignored(int signal);
 // GNU: the name without SIG; NULL for an unknown number.
 const char *cshims_signal_name(int number);
 
+// ioctl(2) is variadic. Sets or clears a flag of a file's inode (FS_IOC_SETFLAGS).
+int cshims_set_immutable(int fd, int is_immutable);
+// F_SETLEASE is GNU. 1 when an open file may write to the inode, 0 when none does, -1 on error.
+int cshims_is_open_for_writing(int fd);
+
 int cshims_eventfd(void);
 // inotify(7) is not in Swift's Glibc. A non-blocking descriptor; -1 on error.
 int cshims_inotify(void);

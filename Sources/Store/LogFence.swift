@@ -1,0 +1,117 @@
+import Faults
+import Logging
+import POSIX
+
+/// Keeps programs of an earlier mount away from a log.
+///
+/// A program whose writes to the log pass by the daemon does not notice at once when the daemon dies: it goes on to commit until it
+/// needs something else of the mount. What it commits is in the log, and is captured at the next start like everything else there.
+/// From then on other programs write to the same log under locks that it does not see. So at a start, before the log is read, a log
+/// that somebody still has open is replaced by a copy of itself, and the old file becomes immutable: its writers get an error, as they
+/// do for everything else on the dead mount.
+///
+///     log  ──rename──►  log.old  ──immutable──►  copied to log.new, synced  ──rename──►  log
+///
+/// Invariant: no commit that was answered before the file became immutable is left out of the copy, and none is answered after. A
+/// start that ends in between is continued by the next one: while there is no log, `log.old` is the log.
+struct LogFence {
+    private let log: String
+    private let directory: String
+    private let name: DatabaseName
+    private let logger: Logger
+
+    init(log: String, directory: String, name: DatabaseName, logger: Logger) {
+        self.log = log
+        self.directory = directory
+        self.name = name
+        self.logger = logger
+    }
+
+    private var old: String { log + ".old" }
+
+    /// Makes the log one that nobody has open.
+    func close() throws(FileError) {
+        do throws(Errno) {
+            if !Files.exists(log), Files.exists(old) { return try replace() }
+            try removeOld()
+            guard Files.exists(log) else { return }
+            if try Self.isInUse(log) { try replace() }
+        } catch {
+            throw FileError("take over", log, error)
+        }
+    }
+
+    private func replace() throws(Errno) {
+        if Files.exists(log) {
+            // The one before that is still in use goes on under no name.
+            try? Files.unlink(old, ifExists: true)
+            try FaultPoint.fenceRename.pass()
+            try Files.rename(log, old)
+        }
+        let file = try FileDescriptor.open(old, .readOnly)
+        var isFenced = true
+        do throws(Errno) {
+            try file.setImmutable(true)
+        } catch {
+            isFenced = false
+        }
+        try FaultPoint.fenceCopy.pass()
+        let new = log + ".new"
+        let copy = try FileDescriptor.open(new, [.readWrite, .create, .truncate], mode: 0o600)
+        let count = try copy.copyContent(of: file)
+        let status = try file.status()
+        try copy.setMode(status.mode & 0o7777)
+        try copy.setOwner(user: status.raw.st_uid, group: status.raw.st_gid)
+        try copy.synchronize()
+        try FaultPoint.fencePublish.pass()
+        try Files.rename(new, log)
+        try Files.synchronizeDirectory(directory)
+        if isFenced {
+            logger.warning(
+                "database \"\(name)\": programs that had it open when the mount went still run; they get errors, and must open it "
+                    + "again (\(count) bytes of its log were taken over)"
+            )
+        } else {
+            logger.error(
+                "database \"\(name)\": programs that had it open when the mount went still run, and this file system cannot keep "
+                    + "them from its old log: end them now, because what they commit from now on is lost"
+            )
+        }
+        try? removeOld()
+    }
+
+    /// Removes the old log once nobody has it open.
+    private func removeOld() throws(Errno) {
+        guard Files.exists(old) else { return }
+        guard try !Self.isInUse(old) else { return }
+        try? FileDescriptor.open(old, .readOnly).setImmutable(false)
+        try Files.unlink(old)
+    }
+
+    private static func isInUse(_ path: String) throws(Errno) -> Bool {
+        do throws(Errno) {
+            return try FileDescriptor.open(path, .readOnly).isOpenForWriting()
+        } catch .invalidArgument {
+            // No leases: nothing passes through on such a file system.
+            return false
+        }
+    }
+
+    /// Whether a file system can tell that a file is in use, and keep writers that have it open from writing.
+    ///
+    /// - Parameters:
+    ///   - path: a file there.
+    ///   - file: the same, open for writing.
+    static func isPossible(_ path: String, _ file: borrowing FileDescriptor) -> Bool {
+        guard let isInUse = try? FileDescriptor.open(path, .readOnly).isOpenForWriting(), isInUse,
+            (try? file.setImmutable(true)) != nil
+        else { return false }
+        defer { try? file.setImmutable(false) }
+        do throws(Errno) {
+            try file.write([0], at: 0)
+            return false
+        } catch {
+            return error == .notPermitted
+        }
+    }
+}
