@@ -12,6 +12,8 @@ extension NodeSettings {
     /// Puts the data directory on a file system of its own and has all writes and syncs there recorded.
     package mutating func record() {
         useOwnDisk()
+        // What passes the daemon by is not recorded.
+        passthrough = "off"
         environment = [
             "LITEFS_RECORD_ROOT": diskFolder,
             "LITEFS_RECORD_LOG": folder + "/recording",

@@ -47,7 +47,7 @@ package final class DaemonProcess: Sendable {
     /// Writes the configuration and starts the process, with more environment variables for this run.
     package func start(until stage: Stage = .ready, environment: [String: String] = [:]) throws {
         let config = settings.folder + "/litefs.yml"
-        try Files.replace(config, with: Array(settings.text.utf8))
+        try Files.replace(config, with: Array(settings.text(with: environment).utf8))
         let binary = try Binary.path("litefs")
         runStart.withLock { $0 = text(of: logPath).utf8.count }
         let started = try Program(

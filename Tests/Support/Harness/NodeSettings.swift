@@ -1,3 +1,5 @@
+import POSIX
+
 /// What stands in a node's `litefs.yml`.
 package struct NodeSettings: Sendable {
     /// The node's name, also that of its folder.
@@ -22,6 +24,10 @@ package struct NodeSettings: Sendable {
     package var dataFolder: String
     /// The mount.
     package var mountFolder: String
+    /// Whether SQLite's logs pass through (`fuse.passthrough`), when nothing that a run is started with needs them not to.
+    ///
+    /// `LITEFS_TEST_PASSTHROUGH` says it for all tests.
+    package var passthrough = CurrentProcess.environment("LITEFS_TEST_PASSTHROUGH") ?? "auto"
     /// More lines for each section, without indentation.
     package var sections: [String: [String]] = [:]
     /// Lines at the end of the file.
@@ -42,12 +48,22 @@ package struct NodeSettings: Sendable {
         mountFolder = self.folder + "/mnt"
     }
 
+    /// The configuration file of a run with these variables: a fault at a write that passes the daemon by would never come.
+    func text(with environment: [String: String]) -> String {
+        let faults = environment["LITEFS_FAULTS"] ?? ""
+        var settings = self
+        if ["wal.write", "wal.header.write", "shm.write"].contains(where: { faults.contains($0 + "=") }) {
+            settings.passthrough = "off"
+        }
+        return settings.text
+    }
+
     /// The configuration file's text.
     package var text: String {
         var all = sections
         func add(_ section: String, _ lines: [String]) { all[section] = lines + (all[section] ?? []) }
         add("data", ["dir: \"\(dataFolder)\""])
-        add("fuse", ["dir: \"\(mountFolder)\""])
+        add("fuse", ["dir: \"\(mountFolder)\"", "passthrough: \(passthrough)"])
         add("http", ["addr: \"\(host):\(port)\""])
         add(
             "lease",
