@@ -1,6 +1,7 @@
 import FUSE
 import HTTP
 import Logging
+import Metrics
 import Mount
 import POSIX
 import Replication
@@ -43,6 +44,10 @@ extension Node {
             tearDown: { store.stop() },
             parts
         )
+        let counters = session.counters
+        metrics.collect("litefs_fuse_requests_total", help: "Requests of the kernel.", kind: .counter) {
+            counters.all.map { MetricSample(Double($0.count), labels: ["op": $0.operation]) }
+        }
         let notifier = MountNotifier(session)
         store.add(notifier)
         _ = try parts.start("start retention", undoing: "forget the mount") {

@@ -242,8 +242,11 @@ final class Channel: Sendable {
             return result
         }
         io.writev = { fd, vector, count, data in
-            Channel.of(data).passthrough.amend(UnsafeMutableBufferPointer(start: vector, count: Int(count)))
-            return Glibc.writev(fd, vector, count)
+            let passthrough = Channel.of(data).passthrough
+            let isInitialisation = passthrough.amend(UnsafeMutableBufferPointer(start: vector, count: Int(count)))
+            let result = Glibc.writev(fd, vector, count)
+            if isInitialisation { passthrough.agreed() }
+            return result
         }
         guard fuse_session_custom_io(session, &io, channel.device) == 0 else {
             fuse_session_destroy(session)

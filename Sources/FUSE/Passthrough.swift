@@ -104,35 +104,36 @@ final class Passthrough: Sendable {
     }
 
     /// Adds to an answer what libfuse does not know: `struct fuse_out_header`, then the answer's own structure.
-    func amend(_ parts: UnsafeMutableBufferPointer<iovec>) {
+    ///
+    /// - Returns: whether it is the answer to INIT; call `agreed` when the kernel has it.
+    func amend(_ parts: UnsafeMutableBufferPointer<iovec>) -> Bool {
         guard isWanted, parts.count == 2, let header = parts[0].iov_base, parts[0].iov_len == 16,
             let body = parts[1].iov_base
-        else { return }
+        else { return false }
         let count = Int(parts[1].iov_len)
         if let backing = pthread_getspecific(Self.pending) {
             pthread_setspecific(Self.pending, nil)
-            guard count >= 16 else { return }
+            guard count >= 16 else { return false }
             // struct fuse_open_out, at the end of both answers: fh, open_flags, backing_id.
             let flags = body.load(fromByteOffset: count - 8, as: UInt32.self)
             let own = (flags & ~Message.keepCache) | Message.passesThrough
             body.storeBytes(of: own, toByteOffset: count - 8, as: UInt32.self)
             body.storeBytes(of: Int32(Int(bitPattern: backing)), toByteOffset: count - 4, as: Int32.self)
-            return
+            return false
         }
-        amendInitialisation(unique: header.loadUnaligned(fromByteOffset: 8, as: UInt64.self), body, count)
+        return amendInitialisation(unique: header.loadUnaligned(fromByteOffset: 8, as: UInt64.self), body, count)
     }
 
     /// `struct fuse_init_out`: major, minor, max_readahead, flags, 2 x 16 bits, max_write, time_gran, 2 x 16 bits, flags2,
     /// max_stack_depth.
-    private func amendInitialisation(unique: UInt64, _ body: UnsafeMutableRawPointer, _ count: Int) {
+    private func amendInitialisation(unique: UInt64, _ body: UnsafeMutableRawPointer, _ count: Int) -> Bool {
         // Looked at without the lock by every answer: only the first one of a connection can be it.
-        guard !isInitialised.load(ordering: .relaxed) else { return }
-        state.withLock { state in
-            guard state.pointee.initRequest == unique else { return }
+        guard !isInitialised.load(ordering: .relaxed) else { return false }
+        return state.withLock { state in
+            guard state.pointee.initRequest == unique else { return false }
             state.pointee.initRequest = nil
-            state.pointee.isAnswered = true
             if count < 40 { state.pointee.isOffered = false }
-            guard state.pointee.isOffered else { return }
+            guard state.pointee.isOffered else { return true }
             func add(_ value: UInt32, at offset: Int) {
                 body.storeBytes(of: body.load(fromByteOffset: offset, as: UInt32.self) | value, toByteOffset: offset, as: UInt32.self)
             }
@@ -140,8 +141,14 @@ final class Passthrough: Sendable {
             add(Message.initialiseExtension, at: 12)
             add(Message.passthrough, at: 32)
             body.storeBytes(of: 1, toByteOffset: 36, as: UInt32.self)
+            return true
         }
+    }
+
+    /// The kernel has the answer to INIT, and does what it says.
+    func agreed() {
         isInitialised.store(true, ordering: .relaxed)
+        state.withLock { $0.pointee.isAnswered = true }
         state.wakeAll()
     }
 

@@ -7,6 +7,8 @@ struct ClusterTrait: SuiteTrait, TestTrait, TestScoping {
     let replicas: Int
     /// The longest time for one test.
     let limit: Duration
+    /// The primary's `fuse.passthrough`; nil for what all tests use.
+    var passthrough: String?
 
     let isRecursive = true
 
@@ -22,7 +24,9 @@ struct ClusterTrait: SuiteTrait, TestTrait, TestScoping {
         if !test.isSuite {
             return try await Cluster.current().guarded(limit) { try await function() }
         }
-        let cluster = try Cluster(replicas: replicas)
+        let cluster = try Cluster(replicas: replicas) { settings in
+            if let passthrough, settings.isPrimary { settings.passthrough = passthrough }
+        }
         defer { cluster.destroy() }
         try await cluster.guarded(.seconds(60)) { try cluster.start() }
         try await Cluster.$shared.withValue(cluster) { try await function() }
@@ -36,9 +40,14 @@ extension Trait where Self == ClusterTrait {
     /// - Parameters:
     ///   - replicas: How many replicas there are.
     ///   - limit: The longest time for one test; then the daemons are killed.
+    ///   - passthrough: The primary's `fuse.passthrough`; nil for what all tests use.
     /// - Returns: The trait.
-    static func cluster(replicas: Int = 1, limit: Duration = .seconds(60)) -> ClusterTrait {
-        ClusterTrait(replicas: replicas, limit: limit)
+    static func cluster(
+        replicas: Int = 1,
+        limit: Duration = .seconds(60),
+        passthrough: String? = nil
+    ) -> ClusterTrait {
+        ClusterTrait(replicas: replicas, limit: limit, passthrough: passthrough)
     }
 }
 

@@ -153,7 +153,10 @@ package enum Crash {
     /// Plays a scene without any crash and gives the points that it claims to reach and does not.
     package static func missedPoints(ofScene name: String) throws -> [String] {
         let scene = try required(CrashScene.all.first { $0.name == name }, "the scene \(name)")
-        let settings: (inout NodeSettings) -> Void = { configure(&$0, scene) }
+        let settings: (inout NodeSettings) -> Void = { settings in
+            configure(&settings, scene)
+            if scene.points.contains(.walWrite) { settings.passthrough = "off" }
+        }
         return try withNodes(limit: .seconds(100), isStarted: false, configure: settings) {
             let stage = try CrashStage($0, isPrimary: scene.isPrimary, random: Seed.sequence(for: name))
             try scene.play(stage, faults: "*=note@1")

@@ -28,6 +28,18 @@ extension CrashScene {
             }
         ),
         CrashScene(
+            name: "start while a program of the last mount still has the log",
+            isPrimary: true,
+            points: [.fenceRename, .fenceCopy, .fencePublish],
+            ending: .kill,
+            prepare: { stage in
+                try stage.make("a.db", "wal")
+                let holder = try stage.hold("a.db")
+                stage.checks.append { _ in try holder.kill() }
+                try stage.run("a.db") { $0.commit(5) }
+            }
+        ),
+        CrashScene(
             name: "start with an unfinished record",
             isPrimary: true,
             points: [.recoveryUnfinishedRename],

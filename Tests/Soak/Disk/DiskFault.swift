@@ -88,7 +88,7 @@ struct DiskFault {
         case .shmWrite: [shmSize]
         case .shmTruncate: [10 | 18 << 8, SQLITE_CANTOPEN]
         case .namesSync: [folderSync, fsync]
-        case .ltxLogSync: [write, truncate, delete]
+        case .ltxLogSync: [write, truncate, delete, fsync]
         default:
             switch mode {
             case "delete": [delete, write]
