@@ -104,10 +104,11 @@ extension WALCapture {
     ///   - frame: the last one that may be looked at.
     ///   - isPublished: whether the wal-index says that all of them are committed. Then frames that SQLite left unsealed count, too.
     public func appeared(through frame: UInt32, isPublished: Bool) {
-        guard let pageSize else { return }
         forgetPending()
-        writtenEnd = WALFrames.offset(ofFrame: frame, pageSize: pageSize) + Int64(WALFrames.frameSize(pageSize))
         published = isPublished ? frame : 0
+        guard let pageSize, frame > 0 else { return }
+        writtenEnd =
+            WALFrames.offset(ofFrame: frame, pageSize: pageSize) + Int64(WALFrames.frameSize(pageSize))
     }
 
     /// Whether the captured frames end with this checksum, as far as that is known.
@@ -125,7 +126,8 @@ extension WALCapture {
         let isRead = withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
             while pages.count < Int(frame) {
                 let offset = WALFrames.offset(ofFrame: UInt32(pages.count + 1), pageSize: header.pageSize)
-                guard read(bytes, offset) == bytes.count, let fields = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
+                guard read(bytes, offset) == bytes.count,
+                    let fields = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
                 else { return false }
                 pages.append(fields.page.rawValue)
             }

@@ -76,7 +76,9 @@ extension WALCapture {
             else { return nil }
             guard let fields = try? WALFrameHeader(frame.header) else { return stop(at: number) }
             if fields.isUnsealed {
-                guard number <= published || isWritten(offset..<offset + frameSize, by: write) else { return nil }
+                guard number <= published || isWritten(offset..<offset + frameSize, by: write) else {
+                    return nil
+                }
             } else if let next = chain.extended(header: frame.header, page: frame.page)
                 ?? (isUnknown ? chain.restarted(header: frame.header, page: frame.page) : nil)
             {
@@ -84,7 +86,9 @@ extension WALCapture {
                 isUnknown = false
             } else {
                 guard isUnknown, chain.hasSalts(of: fields) else { return stop(at: number) }
-                guard number <= published || isWritten(offset..<offset + frameSize, by: write) else { return nil }
+                guard number <= published || isWritten(offset..<offset + frameSize, by: write) else {
+                    return nil
+                }
                 chain.resume(at: fields.checksum)
                 isUnknown = false
             }

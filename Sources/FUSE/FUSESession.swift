@@ -243,7 +243,9 @@ final class Channel: Sendable {
         }
         io.writev = { fd, vector, count, data in
             let passthrough = Channel.of(data).passthrough
-            let isInitialisation = passthrough.amend(UnsafeMutableBufferPointer(start: vector, count: Int(count)))
+            let isInitialisation = passthrough.amend(
+                UnsafeMutableBufferPointer(start: vector, count: Int(count))
+            )
             let result = Glibc.writev(fd, vector, count)
             if isInitialisation { passthrough.agreed() }
             return result

@@ -46,9 +46,12 @@ final class Passthrough: Sendable {
         guard isWanted else { return .unavailable("it is switched off") }
         return state.withLock { state in
             while !state.pointee.isAnswered {
-                guard self.state.wait(until: deadline) else { return .unavailable("the kernel did not answer") }
+                guard self.state.wait(until: deadline) else {
+                    return .unavailable("the kernel did not answer")
+                }
             }
-            return state.pointee.isOffered ? .available : .unavailable("this kernel cannot; Linux 6.9 and later can")
+            return state.pointee.isOffered
+                ? .available : .unavailable("this kernel cannot; Linux 6.9 and later can")
         }
     }
 
@@ -88,7 +91,8 @@ final class Passthrough: Sendable {
 
     /// Looks at a request: `struct fuse_in_header`, then `struct fuse_init_in`.
     func received(_ request: UnsafeRawBufferPointer) {
-        guard isWanted, request.count >= 40, request.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == Message.initialise
+        guard isWanted, request.count >= 40,
+            request.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == Message.initialise
         else { return }
         let offered = Message.initialiseExtension & (request.count >= 56 ? request.word(at: 40 + 12) : 0) != 0
         let isOffered = offered && request.count >= 60 && request.word(at: 40 + 16) & Message.passthrough != 0
@@ -121,7 +125,11 @@ final class Passthrough: Sendable {
             body.storeBytes(of: Int32(Int(bitPattern: backing)), toByteOffset: count - 4, as: Int32.self)
             return false
         }
-        return amendInitialisation(unique: header.loadUnaligned(fromByteOffset: 8, as: UInt64.self), body, count)
+        return amendInitialisation(
+            unique: header.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+            body,
+            count
+        )
     }
 
     /// `struct fuse_init_out`: major, minor, max_readahead, flags, 2 x 16 bits, max_write, time_gran, 2 x 16 bits, flags2,
@@ -135,9 +143,17 @@ final class Passthrough: Sendable {
             if count < 40 { state.pointee.isOffered = false }
             guard state.pointee.isOffered else { return true }
             func add(_ value: UInt32, at offset: Int) {
-                body.storeBytes(of: body.load(fromByteOffset: offset, as: UInt32.self) | value, toByteOffset: offset, as: UInt32.self)
+                body.storeBytes(
+                    of: body.load(fromByteOffset: offset, as: UInt32.self) | value,
+                    toByteOffset: offset,
+                    as: UInt32.self
+                )
             }
-            body.storeBytes(of: max(40, body.load(fromByteOffset: 4, as: UInt32.self)), toByteOffset: 4, as: UInt32.self)
+            body.storeBytes(
+                of: max(40, body.load(fromByteOffset: 4, as: UInt32.self)),
+                toByteOffset: 4,
+                as: UInt32.self
+            )
             add(Message.initialiseExtension, at: 12)
             add(Message.passthrough, at: 32)
             body.storeBytes(of: 1, toByteOffset: 36, as: UInt32.self)
@@ -156,15 +172,15 @@ final class Passthrough: Sendable {
 
     /// Numbers of the kernel's FUSE interface, `<linux/fuse.h>`.
     private enum Message {
-        /// FUSE_INIT
+        /// FUSE_INIT.
         static let initialise: UInt32 = 26
-        /// FUSE_INIT_EXT
+        /// FUSE_INIT_EXT.
         static let initialiseExtension: UInt32 = 1 << 30
-        /// FUSE_PASSTHROUGH, in flags2
+        /// FUSE_PASSTHROUGH, in flags2.
         static let passthrough: UInt32 = 1 << (37 - 32)
-        /// FOPEN_KEEP_CACHE
+        /// FOPEN_KEEP_CACHE.
         static let keepCache: UInt32 = 1 << 1
-        /// FOPEN_PASSTHROUGH
+        /// FOPEN_PASSTHROUGH.
         static let passesThrough: UInt32 = 1 << 7
     }
 

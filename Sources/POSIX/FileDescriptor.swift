@@ -212,7 +212,6 @@ extension FileDescriptor {
 }
 
 extension FileDescriptor {
-    /// Sets the permission bits.
     /// Makes the file one that nobody can write to, cut, rename or remove, whoever has it open, or an ordinary one again.
     ///
     /// Not every file system can, and not every one holds for files that are open already.
@@ -234,12 +233,15 @@ extension FileDescriptor {
         while true {
             let count = try source.read(into: buffer.bytes, at: offset)
             if count == 0 { return offset }
-            try write(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[..<count]), at: offset)
+            try write(
+                UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer.bytes)[..<count]),
+                at: offset
+            )
             offset += Int64(count)
         }
     }
 
-    /// Sets permission bits.
+    /// Sets the permission bits.
     public func setMode(_ mode: UInt32) throws(Errno) {
         _ = try retrying { Int(fchmod(rawValue, mode)) }
     }

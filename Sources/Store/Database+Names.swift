@@ -58,7 +58,7 @@ extension Database {
             read: file.lenientRead
         )
         walPages.removeAll()
-                logOnly.removeAll()
+        logOnly.removeAll()
         for page in content.frames {
             walPages.insert(PageNumber(page))
             suspect.insert(PageNumber(page))
@@ -159,7 +159,7 @@ extension Database {
             dirty.removeAll()
             suspect.removeAll()
             walPages.removeAll()
-                logOnly.removeAll()
+            logOnly.removeAll()
             isTableUnknown = false
             needsReconcile = !isRecorded
             isShown = false

@@ -52,7 +52,8 @@ extension Database {
     private func openFiles() throws(StoreError) {
         if context.options.isPrimary {
             do throws(FileError) {
-                try LogFence(log: path(.wal), directory: directory, name: name, logger: context.logger).close()
+                try LogFence(log: path(.wal), directory: directory, name: name, logger: context.logger)
+                    .close()
             } catch {
                 throw .file(error)
             }

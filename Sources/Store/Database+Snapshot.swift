@@ -193,7 +193,9 @@ public final class DatabaseSnapshot: @unchecked Sendable {
         guard first <= last else { return }
         // A log whose writes pass by may be restarted after the last of its pages was written.
         let isLogPassing = database.isLogPassing
-        for page in first...last where kept[page] == nil && (isLogPassing || reader.frames[page] == nil) { keep(page) }
+        for page in first...last where kept[page] == nil && (isLogPassing || reader.frames[page] == nil) {
+            keep(page)
+        }
     }
 
     /// Keeps the pages of the log that this snapshot still needs.

@@ -51,7 +51,9 @@ extension Database {
             isCapturingTail = false
             monitor.wakeAll()
         }
-        guard noteRestart(file), let header = wal.header, let end = publishedEnd(file, header) else { return 0 }
+        guard noteRestart(file), let header = wal.header, let end = publishedEnd(file, header) else {
+            return 0
+        }
         isTailVouched = end.isVouched
         if let index = end.index, index.mxFrame < wal.committedFrames || !isContinued(by: index) {
             try takeOver(index, file)
@@ -113,7 +115,8 @@ extension Database {
             )
         }
         // Being changed, built anew, or of a log that begins: what it will say is said soon.
-        guard let index = WALIndexHeader(publishedIn: shm), index.salt1 == header.salt1, index.salt2 == header.salt2,
+        guard let index = WALIndexHeader(publishedIn: shm), index.salt1 == header.salt1,
+            index.salt2 == header.salt2,
             index.pageSize == header.pageSize
         else { return nil }
         return LogEnd(frame: index.mxFrame, isVouched: true, index: index)
@@ -132,7 +135,9 @@ extension Database {
         )
         if !queue.isEmpty { try drainQueue() }
         let before = wal.frames
-        guard wal.takeOver(through: index.mxFrame, index.frameChecksum, read: file.lenientRead) else { return }
+        guard wal.takeOver(through: index.mxFrame, index.frameChecksum, read: file.lenientRead) else {
+            return
+        }
         for page in wal.frames {
             walPages.insert(PageNumber(page))
             logOnly.insert(PageNumber(page))
@@ -193,7 +198,8 @@ extension Database {
     func checkLogStands() throws(Errno) {
         guard isLogPassing, let file = files.wal, let header = wal.header else { return }
         let stands = withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
-            file.lenientRead(bytes, 0) == bytes.count && (try? WALHeader(UnsafeRawBufferPointer(bytes))) == header
+            file.lenientRead(bytes, 0) == bytes.count
+                && (try? WALHeader(UnsafeRawBufferPointer(bytes))) == header
         }
         if !stands { throw .wouldBlock }
     }
@@ -203,7 +209,8 @@ extension Database {
         locked {
             if isClosing { return nil }
             // The log is the queue's memory: what is not captured waits there.
-            if queuedPages > 0, let pageSize = table.pageSize, queuedPages * pageSize.bytes > Self.queueBound {
+            if queuedPages > 0, let pageSize = table.pageSize, queuedPages * pageSize.bytes > Self.queueBound
+            {
                 return 1
             }
             return (try? captureTail()) ?? 0

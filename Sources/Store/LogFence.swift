@@ -102,6 +102,7 @@ struct LogFence {
     /// - Parameters:
     ///   - path: a file there.
     ///   - file: the same, open for writing.
+    /// - Returns: whether it can.
     static func isPossible(_ path: String, _ file: borrowing FileDescriptor) -> Bool {
         guard let isInUse = try? FileDescriptor.open(path, .readOnly).isOpenForWriting(), isInUse,
             (try? file.setImmutable(true)) != nil

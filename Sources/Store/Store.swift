@@ -24,8 +24,9 @@ public final class Store: Sendable {
 
     /// Runs `body` with a file of the data directory that is gone afterwards, and whether logs there can be taken from programs
     /// that outlive a mount (`LogFence`).
-    public func withProbeFile<Result>(_ body: (_ file: Int32, _ canFence: Bool) -> Result) throws(FileError) -> Result
-    {
+    public func withProbeFile<Result>(
+        _ body: (_ file: Int32, _ canFence: Bool) -> Result
+    ) throws(FileError) -> Result {
         let path = dataDirectory + "/dbs/.probe"
         do throws(Errno) {
             let file = try FileDescriptor.open(path, [.readWrite, .create])

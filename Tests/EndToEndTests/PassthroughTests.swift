@@ -54,7 +54,8 @@ struct PassthroughTests {
         let name = "script-\(script.utf8.reduce(UInt32(0)) { $0 &* 31 &+ UInt32($1) }).db"
         let series = script.replacing(
             "series",
-            with: "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT i FROM n)"
+            with:
+                "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT i FROM n)"
         )
         try primary.sqlite3(name, "PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
         for _ in 0..<3 {
@@ -103,12 +104,19 @@ struct PassthroughTests {
     }
 
     @Test(arguments: [true, false])
-    func `Nothing that a program was promised is lost when it outlives the mount`(isKilled: Bool) async throws {
-        try await withCluster(limit: .seconds(60), configure: { if $0.isPrimary { $0.passthrough = "on" } }) { cluster in
+    func `Nothing that a program was promised is lost when it outlives the mount`(isKilled: Bool) async throws
+    {
+        let passes: (inout NodeSettings) -> Void = { if $0.isPrimary { $0.passthrough = "on" } }
+        try await withCluster(limit: .seconds(60), configure: passes) { cluster in
             let (primary, replica) = (cluster.primary, try cluster.replica)
-            try primary.sqlite3("left.db", "PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
+            try primary.sqlite3(
+                "left.db",
+                "PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);"
+            )
             let left = try primary.open("left.db")
-            try left.run("PRAGMA synchronous=normal; PRAGMA wal_autocheckpoint=0; INSERT INTO t(b) VALUES('first')")
+            try left.run(
+                "PRAGMA synchronous=normal; PRAGMA wal_autocheckpoint=0; INSERT INTO t(b) VALUES('first')"
+            )
             if isKilled { try primary.kill() } else { try primary.stop() }
             var promised = 1
             func commit() -> Bool {
