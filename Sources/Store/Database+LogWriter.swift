@@ -11,6 +11,12 @@ extension Database {
     ///
     /// A single transaction may be larger.
     private static let batchBound = 16 << 20
+    /// Shortest time from one file to the next while commits flow: they are merged, at some hundred files a second.
+    ///
+    /// A commit that comes alone does not wait.
+    private static let pace = Duration.milliseconds(2)
+    /// Queued pages that do not wait for the pace.
+    private static let pagesWithoutPace = 1024
     /// Pause after a failure to store.
     private static let retryDelay = Duration.milliseconds(200)
 
@@ -31,11 +37,17 @@ extension Database {
     /// Returns false when the database closes.
     private func storeNextBatch() -> Bool {
         let batch = locked { () -> Batch? in
-            while queue.isEmpty {
-                if isClosing { return nil }
-                monitor.wait()
+            while true {
+                if queue.isEmpty {
+                    if isClosing { return nil }
+                    monitor.wait()
+                } else if drainers > 0 || queuedPages >= Self.pagesWithoutPace || isClosing
+                    || !monitor.wait(until: lastBatch + Self.pace)
+                {
+                    lastBatch = .now
+                    return takeBatch()
+                }
             }
-            return takeBatch()
         }
         guard let batch else { return false }
         do throws(StoreError) {

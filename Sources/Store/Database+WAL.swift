@@ -231,6 +231,10 @@ extension Database {
 
     /// Waits until no queued commit refers to the log; throws when they cannot be stored.
     func drainQueue() throws(Errno) {
+        guard !queue.isEmpty else { return }
+        drainers += 1
+        defer { drainers -= 1 }
+        monitor.wakeAll()
         while !queue.isEmpty {
             if let logFailure { throw logFailure.errno }
             if isClosing { throw .io }

@@ -85,6 +85,10 @@ public final class Database: @unchecked Sendable {
     /// They refer to frames of the log (invariant 3).
     var queue: [QueuedCommit] = []
     var queuedPages = 0
+    /// Threads that wait until the queue is stored.
+    var drainers = 0
+    /// When the log writer took its last batch.
+    var lastBatch = MonotonicTime.now
     /// Grows when the queue was given up.
     var queueNumber = 0
     /// Why the log writer cannot store them, as long as it cannot.
