@@ -20,14 +20,16 @@ final class Cluster {
             in: options.folder,
             binary: options.binary,
             port: ports.0,
-            primaryPort: ports.0
+            primaryPort: ports.0,
+            passthrough: options.passthrough
         )
         replica = try Node(
             "replica",
             in: options.folder,
             binary: options.binary,
             port: ports.1,
-            primaryPort: ports.0
+            primaryPort: ports.0,
+            passthrough: options.passthrough
         )
         try primary.start()
         try primary.awaitMount()

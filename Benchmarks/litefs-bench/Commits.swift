@@ -14,7 +14,7 @@ extension Scenario {
                 "commits of one row, WAL, synchronous=NORMAL",
                 pairs,
                 per: "/s",
-                atLeast: 0.10
+                atLeast: options.passthrough == "off" ? 0.25 : 0.8
             )
         ]
     }
@@ -41,6 +41,45 @@ extension Scenario {
         }
     }
 
+    static func fullCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
+        let count = options.scaled(1000)
+        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+            folder in
+            try rate(ofCommits: count, in: folder + "/full.db", mode: "wal", synchronous: "FULL")
+        }
+        return [
+            Measurement(
+                "wal-full-commits",
+                "commits of one row, WAL, synchronous=FULL",
+                pairs,
+                per: "/s",
+                atLeast: options.passthrough == "off" ? 0.8 : 0.9
+            )
+        ]
+    }
+
+    static func fourWriters(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
+        let count = options.scaled(5000)
+        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+            folder in
+            let path = folder + "/four.db"
+            try Connection(path)
+                .execute(
+                    "PRAGMA journal_mode = wal; CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, text TEXT)"
+                )
+            return try Writers.rate(processes: 4, commits: count, in: path)
+        }
+        return [
+            Measurement(
+                "wal-commits-4",
+                "the same by four processes at once",
+                pairs,
+                per: "/s",
+                atLeast: options.passthrough == "off" ? 0.25 : 0.8
+            )
+        ]
+    }
+
     static func deleteCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
         let count = options.scaled(250)
         let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
@@ -53,7 +92,7 @@ extension Scenario {
                 "commits of one row, DELETE, synchronous=FULL",
                 pairs,
                 per: "/s",
-                atLeast: nil
+                atLeast: 0.75
             )
         ]
     }
@@ -110,7 +149,7 @@ extension Scenario {
                 "200,000 rows in one transaction, WAL",
                 pairs,
                 per: " rows/s",
-                atLeast: 0.4
+                atLeast: options.passthrough == "off" ? 0.45 : 0.6
             )
         ]
     }

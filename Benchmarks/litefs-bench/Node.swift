@@ -19,7 +19,8 @@ final class Node {
         in folder: String,
         binary: String,
         port: UInt16,
-        primaryPort: UInt16
+        primaryPort: UInt16,
+        passthrough: String
     ) throws {
         self.name = name
         self.binary = binary
@@ -30,6 +31,7 @@ final class Node {
         let config = """
             fuse:
               dir: "\(mount)"
+              passthrough: \(passthrough)
             data:
               dir: "\(self.folder)/data"
             http:

@@ -4,6 +4,8 @@ struct Options {
     var binary = ""
     /// An empty folder to work in; somebody else removes it.
     var folder = ""
+    /// The primary's `fuse.passthrough`.
+    var passthrough = "auto"
     /// Names of the scenarios to run; empty for all.
     var scenarios: [String] = []
     /// Smaller databases and fewer rounds.
@@ -18,7 +20,7 @@ struct Options {
     func scaled(_ count: Int) -> Int { isQuick ? count / 5 : count }
 
     static let usage = """
-        usage: litefs-bench --litefs BINARY --dir FOLDER [--quick] [--scenario NAME]... [--json FILE]
+        usage: litefs-bench --litefs BINARY --dir FOLDER [--quick] [--passthrough auto|on|off] [--scenario NAME]... [--json FILE]
         scenarios: \(Scenario.all.map(\.name).joined(separator: " "))
         """
 
@@ -29,6 +31,7 @@ struct Options {
             case "--quick": isQuick = true
             case "--litefs": binary = try Self.value(of: option, &rest)
             case "--dir": folder = try Self.value(of: option, &rest)
+            case "--passthrough": passthrough = try Self.value(of: option, &rest)
             case "--json": jsonPath = try Self.value(of: option, &rest)
             case "--scenario":
                 let name = try Self.value(of: option, &rest)

@@ -11,6 +11,8 @@ struct Scenario: Sendable {
     /// Those that need the primary alone come first; from the first one with a replica on, it stays.
     static let all = [
         Scenario(name: "wal-commits", database: "commits.db", run: walCommits),
+        Scenario(name: "wal-commits-4", database: "four.db", run: fourWriters),
+        Scenario(name: "wal-full-commits", database: "full.db", run: fullCommits),
         Scenario(name: "delete-commits", database: "delete.db", run: deleteCommits),
         Scenario(name: "bulk-insert", database: "bulk.db", run: bulkInsert),
         Scenario(name: "point-selects", database: "points.db", run: pointSelects),

@@ -1,3 +1,4 @@
 import POSIX
 
-CurrentProcess.exit(Benchmark.run(Array(CommandLine.arguments.dropFirst())))
+let arguments = Array(CommandLine.arguments.dropFirst())
+CurrentProcess.exit(Writers.isOne(arguments) ? Writers.run(arguments) : Benchmark.run(arguments))
