@@ -31,6 +31,8 @@ final class DifferentialRun {
     let tally: Tally
     var chance: Chance
     var source: StatementSource
+    /// Databases that were written without a journal since all was compared.
+    var writtenWithoutJournal: Set<String> = []
     private var current: TwinConnection?
     /// The same for all databases: others cannot be attached.
     private let encoding: String

@@ -31,8 +31,12 @@ extension DifferentialRun {
         }
         let replica = try cluster.replica
         // What was written without a journal, also earlier, is found when nobody holds the EXCLUSIVE lock any more.
-        let held = twins.connections.filter(\.mayBeExclusive)
+        // A transaction may hold it from its beginning, or since its cache spilled.
+        let exclusive = twins.connections.filter(\.mayBeExclusive)
             .reduce(into: Set<String>()) { $0.formUnion($1.databases) }
+        let busy = twins.connections.filter(\.isInTransaction)
+            .reduce(into: Set<String>()) { $0.formUnion($1.databases) }
+        let held = exclusive.union(busy.intersection(writtenWithoutJournal))
         let states = try committedStates().filter { !held.contains($0.key) }
         for (name, wanted) in states.sorted(by: { $0.key < $1.key }) {
             guard try Files.status("\(native)/\(name)").size > 0, Files.exists(replica.path(name)) else {
@@ -68,6 +72,7 @@ extension DifferentialRun {
 
     /// Expects the same databases on both sides, and on the replica what is on the primary.
     func compare() throws {
+        defer { writtenWithoutJournal.removeAll() }
         twins.note("all is compared")
         let primary = cluster.primary
         for name in try databases(in: native) {

@@ -12,6 +12,7 @@ extension DifferentialRun {
         guard try twins.run(connection, "SELECT count(*) FROM main.sqlite_schema").code == 0 else { return }
         let mode = try twins.run(connection, "PRAGMA main.journal_mode=off")
         guard mode.rows == ["off"] else { return }
+        writtenWithoutJournal.insert(connection.database)
         for _ in 0...chance.below(3) {
             guard try twins.run(connection, "BEGIN EXCLUSIVE").isInTransaction else { break }
             for _ in 0...chance.below(4) {
