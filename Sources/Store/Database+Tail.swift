@@ -107,17 +107,12 @@ extension Database {
 
     /// Asks the wal-index, or, when nobody has one, the size of the log; nil when there is nothing new for certain.
     private func publishedEnd(_ file: BackingFile, _ header: WALHeader) -> LogEnd? {
-        guard let shm = files.shm, shm.isInUse else {
-            guard let size = try? file.size() else { return nil }
-            return LogEnd(
-                frame: WALFrames.count(fileSize: size, pageSize: header.pageSize),
-                isVouched: false
-            )
-        }
+        guard let size = try? file.size() else { return nil }
+        let frames = WALFrames.count(fileSize: size, pageSize: header.pageSize)
+        guard let shm = files.shm, shm.isInUse else { return LogEnd(frame: frames, isVouched: false) }
         // Being changed, built anew, or of a log that begins: what it will say is said soon.
         guard let index = WALIndexHeader(publishedIn: shm), index.salt1 == header.salt1,
-            index.salt2 == header.salt2,
-            index.pageSize == header.pageSize
+            index.salt2 == header.salt2, index.pageSize == header.pageSize, index.mxFrame <= frames
         else { return nil }
         return LogEnd(frame: index.mxFrame, isVouched: true, index: index)
     }

@@ -21,10 +21,14 @@ final class LogTail: Sendable {
         self.watch = watch
         thread = Thread("tail-\(database.name)") { [weak database] in
             var looks = 0
-            while let found = database?.followTail() {
+            while true {
+                let start = MonotonicTime.now
+                guard let found = database?.followTail() else { return }
+                // A long transaction without a wal-index is read anew each time: that may take a tenth of the time.
+                let pause = found > 0 ? Self.pause : max(Self.pause, (MonotonicTime.now - start) * 10)
                 looks = found > 0 ? 0 : looks + 1
-                if looks < Self.patience {
-                    CurrentThread.sleep(Self.pause)
+                if looks < Self.patience || pause > Self.pause {
+                    CurrentThread.sleep(pause)
                     continue
                 }
                 // Armed first, then looked once more: what is written in between is found.
