@@ -19,14 +19,18 @@ public final class FileWatch: Sendable {
     /// Asks for the next write to a file; one that does not exist is not written to.
     public func arm(_ path: String) { _ = cshims_inotify_next_write(descriptor.rawValue, path) }
 
-    /// Waits for a write since the last `arm`, or for `wake`.
-    public func wait() {
-        _ = poll(readable: [descriptor.rawValue, bell.rawValue], timeout: nil)
+    /// Waits for a write since the last `arm`, or for `wake`, for so long at most; nil for ever.
+    ///
+    /// - Returns: whether one of them came.
+    public func wait(_ timeout: Duration?) -> Bool {
+        let ready = poll(readable: [descriptor.rawValue, bell.rawValue], timeout: timeout)
+        guard ready.contains(true) else { return false }
         bell.reset()
         // Events that nobody looks at: one is as good as many.
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
             while Glibc.read(descriptor.rawValue, buffer.baseAddress, buffer.count) > 0 {}
         }
+        return true
     }
 
     /// Ends a wait, or the next one.

@@ -199,16 +199,28 @@ extension Database {
         if !stands { throw .wouldBlock }
     }
 
+    /// What a look of the thread that follows the log came to.
+    struct TailLook {
+        /// Commits that were found.
+        var commits: Int
+        /// Whether the log has nothing more, not even what is not committed.
+        var isAtEnd: Bool
+    }
+
     /// One look of the thread that follows the log; nil when the database closes.
-    func followTail() -> Int? {
+    func followTail() -> TailLook? {
         locked {
             if isClosing { return nil }
             // The log is the queue's memory: what is not captured waits there.
             if queuedPages > 0, let pageSize = table.pageSize, queuedPages * pageSize.bytes > Self.queueBound
             {
-                return 1
+                return TailLook(commits: 1, isAtEnd: false)
             }
-            return (try? captureTail()) ?? 0
+            let commits = (try? captureTail()) ?? 0
+            guard isLogPassing, let file = files.wal, file.isInUse else {
+                return TailLook(commits: commits, isAtEnd: true)
+            }
+            return TailLook(commits: commits, isAtEnd: (try? file.size()) == wal.capturedBytes)
         }
     }
 }

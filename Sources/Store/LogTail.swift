@@ -2,11 +2,19 @@ import POSIX
 
 /// The thread that follows one log whose writes pass by.
 ///
-/// While commits flow it looks every half millisecond; when none came for some looks, it sleeps until the file is written to.
+/// While commits flow it looks every half millisecond. When none came for some looks, it sleeps until the file is written to.
+///
+/// A writer publishes its commit after the last write, and of that nothing is heard: so it goes on to look after a write, at intervals
+/// that grow to a second, as long as the log has more than was captured.
 final class LogTail: Sendable {
     private static let pause = Duration.microseconds(500)
     /// Looks without a commit before the thread sleeps.
     private static let patience = 20
+    /// Longest share of the time that looks in vain may take: a long transaction without a wal-index is read anew each time.
+    private static let restPerLook = 10
+    private static let longestRest = Duration.milliseconds(50)
+    private static let firstSleep = Duration.milliseconds(5)
+    private static let longestSleep = Duration.seconds(1)
 
     private let watch: FileWatch?
     private let thread: Thread
@@ -20,25 +28,34 @@ final class LogTail: Sendable {
         let watch = try? FileWatch()
         self.watch = watch
         thread = Thread("tail-\(database.name)") { [weak database] in
-            var looks = 0
-            while true {
-                let start = MonotonicTime.now
-                guard let found = database?.followTail() else { return }
-                // A long transaction without a wal-index is read anew each time: that may take a tenth of the time.
-                let pause = found > 0 ? Self.pause : max(Self.pause, (MonotonicTime.now - start) * 10)
-                looks = found > 0 ? 0 : looks + 1
-                if looks < Self.patience || pause > Self.pause {
-                    CurrentThread.sleep(pause)
-                    continue
-                }
-                // Armed first, then looked once more: what is written in between is found.
-                watch?.arm(path)
-                guard let last = database?.followTail() else { return }
-                if last == 0 {
-                    if let watch { watch.wait() } else { CurrentThread.sleep(.milliseconds(5)) }
-                }
-                looks = 0
+            while let database, Self.follow(database, path, watch) {}
+        }
+    }
+
+    /// Looks while commits come, then sleeps until there may be more.
+    ///
+    /// Returns false when the database closes.
+    private static func follow(_ database: Database, _ path: String, _ watch: FileWatch?) -> Bool {
+        var looks = 0
+        while looks < patience {
+            let start = MonotonicTime.now
+            guard let look = database.followTail() else { return false }
+            looks = look.commits > 0 ? 0 : looks + 1
+            let rest = look.commits > 0 ? pause : min((MonotonicTime.now - start) * restPerLook, longestRest)
+            CurrentThread.sleep(max(pause, rest))
+        }
+        var sleep = firstSleep
+        while true {
+            // Armed first, then looked once more: what is written in between is found.
+            watch?.arm(path)
+            guard let look = database.followTail() else { return false }
+            if look.commits > 0 { return true }
+            if let watch {
+                if watch.wait(look.isAtEnd ? nil : sleep) { return true }
+            } else {
+                CurrentThread.sleep(firstSleep)
             }
+            sleep = min(sleep * 2, longestSleep)
         }
     }
 
