@@ -41,13 +41,15 @@ private final class CaptureRun {
         var steps = 0
         while !input.isEmpty, steps < 64 {
             steps += 1
-            switch input.byte() % 8 {
+            switch input.byte() % 10 {
             case 0: try write(source.prefix(Int(input.integer(UInt16.self))), at: Int64(input.byte()))
             case 1: try writeFrames(from: Int(input.byte()), count: 1)
             case 2: try writeFrames(from: Int(input.byte()), count: Int(input.byte()))
             case 3: try write(Array(input.bytes(Int(input.byte())))[...], at: input.extreme())
             case 4: truncate(to: input.extreme())
             case 5: try resume(from: UInt32(truncatingIfNeeded: input.extreme()))
+            case 7: try appear(&input)
+            case 8: try takeOver(&input)
             case 6: try write(source.dropFirst(32).prefix(24), at: 32 + 536 * Int64(input.byte()))
             default: try write(source.prefix(32), at: 0)
             }
@@ -63,6 +65,24 @@ private final class CaptureRun {
             try write(source[offset..<offset + 24], at: Int64(offset))
             try write(source[offset + 24..<offset + 536], at: Int64(offset) + 24)
         }
+    }
+
+    /// Frames that nobody saw being written, as `Database.captureTail` finds them.
+    private func appear(_ input: inout FuzzInput) throws {
+        let count = min(source.count, Int(input.integer(UInt16.self)))
+        source.withUnsafeBytes { store(UnsafeRawBufferPointer(rebasing: $0[..<count]), at: 0) }
+        if capture.header == nil { _ = capture.headerWritten(read: read) }
+        capture.appeared(
+            through: UInt32(truncatingIfNeeded: input.extreme()) & 0xFF_FFFF,
+            isPublished: input.byte() & 1 == 1
+        )
+        while let commit = capture.nextCommit(after: nil, read: read) { try check(commit) }
+    }
+
+    private func takeOver(_ input: inout FuzzInput) throws {
+        let frame = UInt32(input.integer(UInt16.self))
+        let isTaken = capture.takeOver(through: frame, WALChecksum(), read: read)
+        try require(capture.committedFrames == (isTaken ? frame : 0), "frames that were not taken over")
     }
 
     /// As `Database.writeWAL` does it; beyond the bound the file is full and the write fails.
