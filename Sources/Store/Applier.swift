@@ -161,11 +161,8 @@ final class Applier: @unchecked Sendable {
         var firstPage: UnsafeRawBufferPointer?
         if header.commit != database.table.pageCount {
             // A change of size alone needs a page to carry it.
-            let reader = LogicalReader(
-                files: database.files,
-                frames: database.replica.overlay,
-                pageSize: header.pageSize
-            )
+            let (files, overlay) = database.locked { (database.files, database.replica.overlay) }
+            let reader = LogicalReader(files: files, frames: overlay, pageSize: header.pageSize)
             let page = UnsafeMutableRawBufferPointer(rebasing: carrier.bytes[..<header.pageSize.bytes])
             reader.read(.first, into: page)
             firstPage = UnsafeRawBufferPointer(page)
@@ -421,7 +418,7 @@ final class Applier: @unchecked Sendable {
         guard let mount = database.context.mount else {
             throw .fault(database: database.name.text, reason: "there is no mount")
         }
-        guard let file = database.files.wal, let pageSize = database.table.pageSize else { return }
+        guard let file = database.file(.wal), let pageSize = database.table.pageSize else { return }
         let content: WALContent
         do throws(Errno) {
             try FaultPoint.applyOpen.pass()
@@ -445,7 +442,7 @@ final class Applier: @unchecked Sendable {
     private func checkpoint() {
         guard let log, log.run({ $0.frameCount > $0.backfilledFrames }) else { return }
         do throws(ApplyError) {
-            if log.mustBeRewritten, let file = database.files.wal { try log.rewrite(file) }
+            if log.mustBeRewritten, let file = database.file(.wal) { try log.rewrite(file) }
             let result = try log.run { (wal) throws(ApplyError) in try wal.checkpoint() }
             if checkpointFailure != nil {
                 database.context.logger.info(
