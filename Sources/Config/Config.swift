@@ -92,9 +92,9 @@ public struct Config: Equatable, Sendable {
         /// `fuse.allow-other`: whether other users than the daemon's may use the mount.
         public var allowOther = false
 
-        /// `fuse.passthrough`: whether logs and wal-indexes go past the daemon: `auto` (where that is possible), `on` (it must be
-        /// possible) or `off`.
-        public var passthrough = "auto"
+        /// `fuse.passthrough`: whether logs and wal-indexes go past the daemon: `off`, `auto` (where that is possible) or `on` (it
+        /// must be possible).
+        public var passthrough = "off"
 
         /// `fuse.debug`: whether every FUSE request is logged.
         public var debug = false

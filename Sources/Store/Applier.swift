@@ -161,8 +161,13 @@ final class Applier: @unchecked Sendable {
         var firstPage: UnsafeRawBufferPointer?
         if header.commit != database.table.pageCount {
             // A change of size alone needs a page to carry it.
-            let (files, overlay) = database.locked { (database.files, database.replica.overlay) }
-            let reader = LogicalReader(files: files, frames: overlay, pageSize: header.pageSize)
+            let reader = database.locked {
+                LogicalReader(
+                    files: database.files,
+                    frames: database.replica.overlay,
+                    pageSize: header.pageSize
+                )
+            }
             let page = UnsafeMutableRawBufferPointer(rebasing: carrier.bytes[..<header.pageSize.bytes])
             reader.read(.first, into: page)
             firstPage = UnsafeRawBufferPointer(page)

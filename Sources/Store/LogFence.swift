@@ -10,10 +10,10 @@ import POSIX
 /// that somebody still has open is replaced by a copy of itself, and the old file becomes immutable: its writers get an error, as they
 /// do for everything else on the dead mount.
 ///
-///     log  ──rename──►  log.old  ──immutable──►  copied to log.new, synced  ──rename──►  log
+///     log  ──rename──►  log.old-N  ──immutable──►  copied to log.new, synced  ──rename──►  log
 ///
 /// Invariant: no commit that was answered before the file became immutable is left out of the copy, and none is answered after. A
-/// start that ends in between is continued by the next one: while there is no log, `log.old` is the log.
+/// start that ends in between is continued by the next one: while there is no log, `log.old-N` is the log.
 struct LogFence {
     private let log: String
     private let directory: String
@@ -27,27 +27,36 @@ struct LogFence {
         self.logger = logger
     }
 
-    private var old: String { log + ".old" }
+    /// Numbers of the old logs that are still there, ascending: programs of several mounts may have one each.
+    private func oldLogs() throws(Errno) -> [UInt32] {
+        let prefix = "wal.old-"
+        return try Files.list(directory)
+            .compactMap { $0.name.hasPrefix(prefix) ? UInt32($0.name.dropFirst(prefix.count)) : nil }
+            .sorted()
+    }
+
+    private func path(ofOld number: UInt32) -> String { log + ".old-\(number)" }
 
     /// Makes the log one that nobody has open.
     func close() throws(FileError) {
         do throws(Errno) {
-            if !Files.exists(log), Files.exists(old) { return try replace() }
-            try removeOld()
-            guard Files.exists(log) else { return }
-            if try Self.isInUse(log) { try replace() }
+            let numbers = try oldLogs()
+            if !Files.exists(log), let last = numbers.last {
+                try replace(path(ofOld: last))
+            } else if Files.exists(log), try Self.isInUse(log) {
+                let old = path(ofOld: (numbers.last ?? 0) &+ 1)
+                try FaultPoint.fenceRename.pass()
+                try Files.rename(log, old)
+                try replace(old)
+            }
+            for number in try oldLogs() { try remove(path(ofOld: number)) }
         } catch {
             throw FileError("take over", log, error)
         }
     }
 
-    private func replace() throws(Errno) {
-        if Files.exists(log) {
-            // The one before that is still in use goes on under no name.
-            try? Files.unlink(old, ifExists: true)
-            try FaultPoint.fenceRename.pass()
-            try Files.rename(log, old)
-        }
+    /// Makes a copy of an old log the log.
+    private func replace(_ old: String) throws(Errno) {
         let file = try FileDescriptor.open(old, .readOnly)
         var isFenced = true
         do throws(Errno) {
@@ -77,12 +86,10 @@ struct LogFence {
                     + "them from its old log: end them now, because what they commit from now on is lost"
             )
         }
-        try? removeOld()
     }
 
-    /// Removes the old log once nobody has it open.
-    private func removeOld() throws(Errno) {
-        guard Files.exists(old) else { return }
+    /// Removes an old log once nobody has it open.
+    private func remove(_ old: String) throws(Errno) {
         guard try !Self.isInUse(old) else { return }
         try? FileDescriptor.open(old, .readOnly).setImmutable(false)
         try Files.unlink(old)

@@ -137,7 +137,7 @@ struct PassthroughTests {
             try primary.sqlite3("left.db", "INSERT INTO t(b) VALUES('new');")
             try expectConverged("left.db", primary, replica)
             // The old log is kept while the program has it, and no longer.
-            let old = primary.settings.dataFolder + "/dbs/left.db/wal.old"
+            let old = primary.settings.dataFolder + "/dbs/left.db/wal.old-1"
             #expect(Files.exists(old))
             left.close()
             try primary.stop()

@@ -58,6 +58,7 @@ package enum Crash {
     ]
 
     private static func configure(_ settings: inout NodeSettings, _ scene: CrashScene) {
+        if scene.points.contains(.fenceCopy) { settings.passthrough = "on" }
         guard scene.points == [.ltxRemove] else { return }
         settings.sections["data"] = ["retention: 300ms", "retention-monitor-interval: 100ms"]
     }
