@@ -10,7 +10,10 @@ import Testing
         #expect(config.data.dir == "/var/lib/litefs" && config.data.compress)
         #expect(config.data.retention.description == "10m0s")
         #expect(config.data.retentionMonitorInterval.description == "1m0s")
-        #expect(config.fuse.dir == "/litefs" && !config.fuse.allowOther && !config.fuse.debug)
+        #expect(
+            config.fuse.dir == "/litefs" && !config.fuse.allowOther && config.fuse.passthrough == "off"
+                && !config.fuse.debug
+        )
         #expect(config.http.addr.description == ":20202" && config.http.snapshotTimeout == .zero)
         #expect(config.proxy.addr == nil && config.proxy.target.isEmpty && config.proxy.db.isEmpty)
         #expect(config.proxy.maxLag == .seconds(10) && !config.proxy.debug)
@@ -43,7 +46,7 @@ import Testing
                 if-candidate: true
               - cmd: serve
             data: {dir: /d, compress: false, retention: 1h, retention-monitor-interval: -1s}
-            fuse: {dir: /f, allow-other: true, debug: true}
+            fuse: {dir: /f, allow-other: true, passthrough: "on", debug: true}
             http: {addr: "127.0.0.1:1", snapshot-timeout: 2m}
             proxy:
               addr: ":8080"
@@ -86,6 +89,7 @@ import Testing
         expected.data.retentionMonitorInterval = .seconds(-1)
         expected.fuse.dir = "/f"
         expected.fuse.allowOther = true
+        expected.fuse.passthrough = "on"
         expected.fuse.debug = true
         expected.http.addr = ListenAddress(host: "127.0.0.1", port: 1)
         expected.http.snapshotTimeout = .minutes(2)

@@ -41,6 +41,10 @@ import Testing
                 + "\"/litefs/data\"; choose two folders side by side, such as /litefs and /var/lib/litefs (fuse.dir)"
         ),
         (
+            "fuse: {passthrough: yes please}",
+            "invalid fuse.passthrough: \"yes please\"; write auto, on or off (fuse.passthrough, line 2)"
+        ),
+        (
             "log: {format: xml}",
             "invalid log format: \"xml\"; write text or json (log.format, line 2)"
         ),
