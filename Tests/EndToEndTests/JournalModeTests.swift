@@ -188,8 +188,9 @@ struct LongTransactionTests {
         )
         let (saved, outside) = (primary.path("saved.db"), cluster.folder.path + "/outside.db")
         let live = primary.path("live.db")
+        // The journal first: a database without one would be taken for what it is, and a replica would ask for its content.
         let copies = [saved, outside]
-            .map { "cp '\(live)' '\($0)' && cp '\(live)-journal' '\($0)-journal'" }
+            .map { "cp '\(live)-journal' '\($0)-journal' && cp '\(live)' '\($0)'" }
             .joined(separator: " && ")
         let sql = """
             .bail on
