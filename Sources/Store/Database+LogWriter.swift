@@ -13,8 +13,10 @@ extension Database {
     private static let batchBound = 16 << 20
     /// Shortest time from one file to the next while commits flow: they are merged, at some hundred files a second.
     ///
-    /// A commit that comes alone does not wait.
+    /// Only where many commits were merged into the last file: a replica must not wait for commits that come one by one.
     private static let pace = Duration.milliseconds(2)
+    /// Commits in a file from which on the next one keeps the pace.
+    private static let crowd = 16
     /// Queued pages that do not wait for the pace.
     private static let pagesWithoutPace = 1024
     /// Pause after a failure to store.
@@ -41,11 +43,13 @@ extension Database {
                 if queue.isEmpty {
                     if isClosing { return nil }
                     monitor.wait()
-                } else if drainers > 0 || queuedPages >= Self.pagesWithoutPace || isClosing
+                } else if lastBatchCount < Self.crowd || drainers > 0 || queuedPages >= Self.pagesWithoutPace
+                    || isClosing
                     || !monitor.wait(until: lastBatch + Self.pace)
                 {
-                    lastBatch = .now
-                    return takeBatch()
+                    let batch = takeBatch()
+                    (lastBatch, lastBatchCount) = (.now, batch?.commits ?? 0)
+                    return batch
                 }
             }
         }

@@ -89,6 +89,8 @@ public final class Database: @unchecked Sendable {
     var drainers = 0
     /// When the log writer took its last batch.
     var lastBatch = MonotonicTime.now
+    /// How many commits it had.
+    var lastBatchCount = 0
     /// Grows when the queue was given up.
     var queueNumber = 0
     /// Why the log writer cannot store them, as long as it cannot.
