@@ -126,7 +126,3 @@ int cshims_fuse_close_backing(int device, int backing) {
     uint32_t id = (uint32_t)backing;
     return ioctl(device, _IOW(229, 2, uint32_t), &id); // FUSE_DEV_IOC_BACKING_CLOSE
 }
-int cshims_fuse_clone(int fresh, int device) {
-    uint32_t fd = (uint32_t)device;
-    return ioctl(fresh, _IOR(229, 0, uint32_t), &fd); // FUSE_DEV_IOC_CLONE
-}

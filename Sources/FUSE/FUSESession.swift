@@ -99,7 +99,6 @@ public final class FUSESession: Sendable {
                     free(buffer.mem)
                 }
             }
-        channel.receiver.start()
         state = Mutex(State(mount: mount, path: nil))
     }
 
@@ -164,7 +163,6 @@ public final class FUSESession: Sendable {
     public func stop() {
         channel.stop()
         for thread in threads { thread.interruptAndJoin() }
-        channel.receiver.stop()
         fuse_session_destroy(session)
     }
 
@@ -200,7 +198,6 @@ final class Channel: Sendable {
     let fileSystem: any FileSystem
     let counters: RequestCounters
     let passthrough: Passthrough
-    let receiver: Receiver
     private let stopping = Atomic<Bool>(false)
 
     init(device: Int32, fileSystem: any FileSystem, counters: RequestCounters, passthrough: Passthrough) {
@@ -208,7 +205,6 @@ final class Channel: Sendable {
         self.fileSystem = fileSystem
         self.counters = counters
         self.passthrough = passthrough
-        receiver = Receiver(device: device)
     }
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -235,23 +231,22 @@ final class Channel: Sendable {
         }
         guard let session else { return nil }
         var io = fuse_custom_io()
-        io.read = { _, buffer, count, data in
+        io.read = { fd, buffer, count, data in
             let channel = Channel.of(data)
             if channel.isStopping { return 0 }
-            let result = channel.receiver.receive(buffer, count)
+            let result = Glibc.read(fd, buffer, count)
             if result >= 40, let buffer {
                 channel.counters.count(buffer.load(fromByteOffset: 4, as: UInt32.self))
                 channel.passthrough.received(UnsafeRawBufferPointer(start: buffer, count: result))
             }
             return result
         }
-        io.writev = { _, vector, count, data in
-            let channel = Channel.of(data)
-            let passthrough = channel.passthrough
+        io.writev = { fd, vector, count, data in
+            let passthrough = Channel.of(data).passthrough
             let isInitialisation = passthrough.amend(
                 UnsafeMutableBufferPointer(start: vector, count: Int(count))
             )
-            let result = channel.receiver.send(vector, count)
+            let result = Glibc.writev(fd, vector, count)
             if isInitialisation { passthrough.agreed() }
             return result
         }

@@ -159,8 +159,6 @@ public struct OpenFlags: OptionSet, Sendable {
     public static let exclusive = OpenFlags(rawValue: O_EXCL)
     /// `O_TRUNC` of open(2).
     public static let truncate = OpenFlags(rawValue: O_TRUNC)
-    /// `O_NONBLOCK`: calls that would have to wait fail with `EAGAIN`.
-    public static let nonBlocking = OpenFlags(rawValue: O_NONBLOCK)
     /// `O_APPEND` of open(2).
     public static let append = OpenFlags(rawValue: O_APPEND)
     /// `O_DIRECTORY` of open(2).

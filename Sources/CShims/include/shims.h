@@ -87,14 +87,3 @@ char **cshims_environment(void);
 // returns its backing id, or -1; the file may be closed afterwards.
 int cshims_fuse_open_backing(int device, int file);
 int cshims_fuse_close_backing(int device, int backing);
-// Makes a fresh descriptor of /dev/fuse one of an existing connection.
-int cshims_fuse_clone(int fresh, int device);
-
-// Tells the processor that a thread waits in a loop.
-static inline void cshims_relax(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
