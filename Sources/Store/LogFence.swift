@@ -10,10 +10,12 @@ import POSIX
 /// that somebody still has open is replaced by a copy of itself, and the old file becomes immutable: its writers get an error, as they
 /// do for everything else on the dead mount.
 ///
-///     log  ──rename──►  log.old-N  ──immutable──►  copied to log.new, synced  ──rename──►  log
+///     log.new made  ►  log renamed to log.old-N  ►  log.old-N immutable, copied to log.new  ►  log.new renamed to log
 ///
-/// Invariant: no commit that was answered before the file became immutable is left out of the copy, and none is answered after. A
-/// start that ends in between is continued by the next one: while there is no log, `log.old-N` is the log.
+/// Invariants: no commit that was answered before the file became immutable is left out of the copy, and none is answered after. A
+/// start that ends in between is continued by the next one, which sees it by `log.new`: with that and without a log, the newest
+/// `log.old-N` is the log. At any other time an old log is nothing but what some program still has open: the log may be gone because
+/// SQLite copied it to the database and removed it.
 struct LogFence {
     private let log: String
     private let directory: String
@@ -37,26 +39,37 @@ struct LogFence {
 
     private func path(ofOld number: UInt32) -> String { log + ".old-\(number)" }
 
+    private var new: String { log + ".new" }
+
     /// Makes the log one that nobody has open.
     func close() throws(FileError) {
         do throws(Errno) {
             let numbers = try oldLogs()
-            if !Files.exists(log), let last = numbers.last {
-                try replace(path(ofOld: last))
-            } else if Files.exists(log), try Self.isInUse(log) {
-                let old = path(ofOld: (numbers.last ?? 0) &+ 1)
-                try FaultPoint.fenceRename.pass()
-                try Files.rename(log, old)
-                try replace(old)
+            if Files.exists(log) {
+                // Of a start that ended before it touched the log.
+                try Files.unlink(new, ifExists: true)
+                if try Self.isInUse(log) { try replace(numberedAfter: numbers.last ?? 0) }
+            } else if Files.exists(new), let last = numbers.last {
+                try copy(path(ofOld: last))
             }
-            for number in try oldLogs() { try remove(path(ofOld: number)) }
+            for number in try oldLogs() { remove(path(ofOld: number)) }
         } catch {
             throw FileError("take over", log, error)
         }
     }
 
+    /// Begins: from the rename on the next start would continue.
+    private func replace(numberedAfter last: UInt32) throws(Errno) {
+        let old = path(ofOld: last &+ 1)
+        _ = try FileDescriptor.open(new, [.readWrite, .create], mode: 0o600)
+        try Files.synchronizeDirectory(directory)
+        try FaultPoint.fenceRename.pass()
+        try Files.rename(log, old)
+        try copy(old)
+    }
+
     /// Makes a copy of an old log the log.
-    private func replace(_ old: String) throws(Errno) {
+    private func copy(_ old: String) throws(Errno) {
         let file = try FileDescriptor.open(old, .readOnly)
         var isFenced = true
         do throws(Errno) {
@@ -65,7 +78,6 @@ struct LogFence {
             isFenced = false
         }
         try FaultPoint.fenceCopy.pass()
-        let new = log + ".new"
         let copy = try FileDescriptor.open(new, [.readWrite, .create, .truncate], mode: 0o600)
         let count = try copy.copyContent(of: file)
         let status = try file.status()
@@ -88,18 +100,23 @@ struct LogFence {
         }
     }
 
-    /// Removes an old log once nobody has it open.
-    private func remove(_ old: String) throws(Errno) {
-        guard try !Self.isInUse(old) else { return }
-        try? FileDescriptor.open(old, .readOnly).setImmutable(false)
-        try Files.unlink(old)
+    /// Removes an old log once nobody has it open; one that stays does no harm.
+    private func remove(_ old: String) {
+        do throws(Errno) {
+            guard try !Self.isInUse(old) else { return }
+            try? FileDescriptor.open(old, .readOnly).setImmutable(false)
+            try Files.unlink(old)
+        } catch {
+            logger.warning("database \"\(name)\": \(old), which nobody needs, cannot be removed: \(error)")
+        }
     }
 
     private static func isInUse(_ path: String) throws(Errno) -> Bool {
         do throws(Errno) {
             return try FileDescriptor.open(path, .readOnly).isOpenForWriting()
-        } catch .invalidArgument {
-            // No leases: nothing passes through on such a file system.
+        } catch {
+            // No leases there, or not for this process: then nothing passes through without being told to.
+            guard error == .invalidArgument || error == .accessDenied else { throw error }
             return false
         }
     }

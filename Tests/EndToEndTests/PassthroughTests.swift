@@ -139,6 +139,17 @@ struct PassthroughTests {
             // The old log is kept while the program has it, and no longer.
             let old = primary.settings.dataFolder + "/dbs/left.db/wal.old-1"
             #expect(Files.exists(old))
+            // It is never the log again, also not when the one that replaced it was copied back and removed.
+            for number in 1...20 {
+                try primary.sqlite3("left.db", "INSERT INTO t(b) VALUES('later \(number)');")
+            }
+            #expect(!Files.exists(primary.path("left.db-wal")))
+            try primary.stop()
+            try primary.start()
+            let later = try primary.sqlite3("left.db", "SELECT count(*) FROM t; PRAGMA integrity_check;")
+            #expect(later == "\(promised + 21)\nok")
+            #expect(Files.exists(old))
+            try expectConverged("left.db", primary, replica)
             left.close()
             try primary.stop()
             try primary.start()
