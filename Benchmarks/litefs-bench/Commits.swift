@@ -7,55 +7,80 @@ let hundredBytes = String(repeating: "0123456789", count: 10)
 
 extension Scenario {
     static func walCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
-        let pairs = try walCommitPairs(cluster, options)
-        return [
-            Measurement(
-                "wal-commits",
-                "commits of one row, WAL, synchronous=NORMAL",
-                pairs,
-                per: "/s",
-                atLeast: options.passthrough == "off" ? 0.25 : 0.8
-            )
-        ]
+        try commits(
+            "wal-commits",
+            "commits of one row, WAL, synchronous=NORMAL",
+            cluster,
+            options,
+            count: 5000,
+            in: "commits.db",
+            mode: "wal",
+            synchronous: "NORMAL",
+            atLeast: options.passthrough == "off" ? 0.25 : 0.8
+        )
     }
 
     static func replicatedWALCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
         try cluster.startReplica()
-        let pairs = try walCommitPairs(cluster, options)
-        return [
-            Measurement(
-                "wal-commits-replicated",
-                "the same while a replica on this machine follows",
-                pairs,
-                per: "/s",
-                atLeast: nil
-            )
-        ]
-    }
-
-    private static func walCommitPairs(_ cluster: Cluster, _ options: Options) throws -> Pairs {
-        let count = options.scaled(5000)
-        return try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
-            folder in
-            try rate(ofCommits: count, in: folder + "/commits.db", mode: "wal", synchronous: "NORMAL")
-        }
+        return try commits(
+            "wal-commits-replicated",
+            "the same while a replica on this machine follows",
+            cluster,
+            options,
+            count: 5000,
+            in: "commits.db",
+            mode: "wal",
+            synchronous: "NORMAL",
+            atLeast: nil
+        )
     }
 
     static func fullCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
-        let count = options.scaled(1000)
+        try commits(
+            "wal-full-commits",
+            "commits of one row, WAL, synchronous=FULL",
+            cluster,
+            options,
+            count: 1000,
+            in: "full.db",
+            mode: "wal",
+            synchronous: "FULL",
+            atLeast: options.passthrough == "off" ? 0.8 : 0.9
+        )
+    }
+
+    static func deleteCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
+        try commits(
+            "delete-commits",
+            "commits of one row, DELETE, synchronous=FULL",
+            cluster,
+            options,
+            count: 250,
+            in: "delete.db",
+            mode: "delete",
+            synchronous: "FULL",
+            atLeast: 0.75
+        )
+    }
+
+    /// Commits of one connection, in pairs.
+    private static func commits(
+        _ name: String,
+        _ title: String,
+        _ cluster: Cluster,
+        _ options: Options,
+        count: Int,
+        in database: String,
+        mode: String,
+        synchronous: String,
+        atLeast bound: Double?
+    ) throws -> [Measurement] {
+        let count = options.scaled(count)
         let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
             folder in
-            try rate(ofCommits: count, in: folder + "/full.db", mode: "wal", synchronous: "FULL")
+            try rate(ofCommits: count, in: folder + "/" + database, mode: mode, synchronous: synchronous)
         }
-        return [
-            Measurement(
-                "wal-full-commits",
-                "commits of one row, WAL, synchronous=FULL",
-                pairs,
-                per: "/s",
-                atLeast: options.passthrough == "off" ? 0.8 : 0.9
-            )
-        ]
+        return [Measurement(name, title, pairs, per: "/s", atLeast: bound)]
     }
 
     static func fourWriters(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
@@ -76,23 +101,6 @@ extension Scenario {
                 pairs,
                 per: "/s",
                 atLeast: options.passthrough == "off" ? 0.25 : 0.8
-            )
-        ]
-    }
-
-    static func deleteCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
-        let count = options.scaled(250)
-        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
-            folder in
-            try rate(ofCommits: count, in: folder + "/delete.db", mode: "delete", synchronous: "FULL")
-        }
-        return [
-            Measurement(
-                "delete-commits",
-                "commits of one row, DELETE, synchronous=FULL",
-                pairs,
-                per: "/s",
-                atLeast: 0.75
             )
         ]
     }

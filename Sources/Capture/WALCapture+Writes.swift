@@ -76,9 +76,7 @@ extension WALCapture {
             else { return nil }
             guard let fields = try? WALFrameHeader(frame.header) else { return stop(at: number) }
             if fields.isUnsealed {
-                guard number <= published || isWritten(offset..<offset + frameSize, by: write) else {
-                    return nil
-                }
+                guard isVouched(number, offset..<offset + frameSize, by: write) else { return nil }
             } else if let next = chain.extended(header: frame.header, page: frame.page)
                 ?? (isUnknown ? chain.restarted(header: frame.header, page: frame.page) : nil)
             {
@@ -86,9 +84,7 @@ extension WALCapture {
                 isUnknown = false
             } else {
                 guard isUnknown, chain.hasSalts(of: fields) else { return stop(at: number) }
-                guard number <= published || isWritten(offset..<offset + frameSize, by: write) else {
-                    return nil
-                }
+                guard isVouched(number, offset..<offset + frameSize, by: write) else { return nil }
                 chain.resume(at: fields.checksum)
                 isUnknown = false
             }
@@ -106,13 +102,15 @@ extension WALCapture {
         }
     }
 
-    /// Whether a write completes a frame, whose checksum proves nothing.
+    /// Whether a frame is all there although its checksum proves nothing: the wal-index says it, or a write completes the frame.
     ///
     /// The frames behind one that was rewritten get their headers next, and are not looked at before.
-    private func isWritten(
+    private func isVouched(
+        _ number: UInt32,
         _ frame: Range<Int64>,
         by write: (bytes: UnsafeRawBufferPointer, offset: Int64)?
     ) -> Bool {
+        if number <= published { return true }
         guard let write else { return false }
         return write.offset < frame.upperBound && write.offset + Int64(write.bytes.count) >= frame.upperBound
     }

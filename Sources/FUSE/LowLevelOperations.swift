@@ -60,7 +60,7 @@ private func openFlags(_ information: UnsafeMutablePointer<fuse_file_info>?) -> 
 private let passesThrough: UInt64 = 1
 
 extension Request {
-    /// Writes the cache policy into the answer to open and create, which must be given next.
+    /// Writes the cache policy into the answer to open and create, which must be given next; if it throws, the file is closed again.
     fileprivate func apply(
         _ policy: CachePolicy,
         of inode: InodeNumber,
@@ -72,10 +72,16 @@ extension Request {
         case .fresh: break
         case .direct: information.pointee.direct_io = 1
         case .passThrough(let file):
-            channel.passthrough.answering(with: try channel.passthrough.opened(inode, backedBy: file))
+            do throws(Errno) {
+                channel.passthrough.answering(with: try channel.passthrough.opened(inode, backedBy: file))
+            } catch {
+                fileSystem.release(inode)
+                throw error
+            }
             information.pointee.fh = passesThrough
         }
-        noFlush(information)
+        // A close must not ask: that of the daemon's own files when it is killed would wait for an answer that nobody gives.
+        information.pointee.noflush = 1
     }
 
     /// Undoes an open: the kernel did not take the answer, or the file was closed.
@@ -83,11 +89,6 @@ extension Request {
         if information?.pointee.fh == passesThrough { channel.passthrough.closed(inode) }
         fileSystem.release(inode)
     }
-}
-
-private func noFlush(_ information: UnsafeMutablePointer<fuse_file_info>) {
-    // A close must not ask: that of the daemon's own files when it is killed would wait for an answer that nobody gives.
-    information.pointee.noflush = 1
 }
 
 /// Memory for the answers of one thread's reads, kept as long as the thread.
@@ -183,12 +184,7 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
         do throws(Errno) {
             let flags = openFlags(information)
             let policy = try request.fileSystem.open(inode, flags: flags, caller: request.caller)
-            do throws(Errno) {
-                try request.apply(policy, of: inode, to: information)
-            } catch {
-                request.fileSystem.release(inode)
-                throw error
-            }
+            try request.apply(policy, of: inode, to: information)
             if fuse_reply_open(pointer, information) != 0 { request.close(inode, information) }
         } catch {
             request.fail(error)
@@ -209,7 +205,6 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
             do throws(Errno) {
                 try request.apply(policy, of: entry.inode, to: information)
             } catch {
-                request.fileSystem.release(entry.inode)
                 request.fileSystem.forget(entry.inode, count: 1)
                 throw error
             }

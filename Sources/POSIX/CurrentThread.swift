@@ -1,18 +1,7 @@
 import CShims
-import Glibc
 
 /// The calling thread.
 public enum CurrentThread {
-    /// Does nothing for so long, at least.
-    public static func sleep(_ duration: Duration) {
-        var time = timespec(
-            tv_sec: Int(duration.nanoseconds / 1_000_000_000),
-            tv_nsec: Int(duration.nanoseconds % 1_000_000_000)
-        )
-        var rest = timespec()
-        while nanosleep(&time, &rest) != 0 { time = rest }
-    }
-
     /// Gives the thread a descriptor table of its own, with the standard streams and the descriptor `kept`.
     ///
     /// From then on descriptors that other threads opened are not valid here, nor are this thread's there. The table goes with

@@ -161,11 +161,14 @@ final class Applier: @unchecked Sendable {
         var firstPage: UnsafeRawBufferPointer?
         if header.commit != database.table.pageCount {
             // A change of size alone needs a page to carry it.
+            var wanted = PageSet()
+            wanted.insert(.first)
             let reader = database.locked {
                 LogicalReader(
                     files: database.files,
                     frames: database.replica.overlay,
-                    pageSize: header.pageSize
+                    pageSize: header.pageSize,
+                    only: wanted
                 )
             }
             let page = UnsafeMutableRawBufferPointer(rebasing: carrier.bytes[..<header.pageSize.bytes])

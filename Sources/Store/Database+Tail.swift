@@ -78,9 +78,7 @@ extension Database {
 
     /// Looks whether the log has another header than the one that was followed; false when that cannot be told now.
     private func noteRestart(_ file: BackingFile) -> Bool {
-        let current = withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
-            file.lenientRead(bytes, 0) == bytes.count ? try? WALHeader(UnsafeRawBufferPointer(bytes)) : nil
-        }
+        let current = WALHeader(in: file)
         if current == wal.header { return current != nil }
         // Half written, or not yet.
         guard current != nil else { return false }
@@ -192,11 +190,7 @@ extension Database {
     /// Throws when the log was restarted while it was read.
     func checkLogStands() throws(Errno) {
         guard isLogPassing, let file = files.wal, let header = wal.header else { return }
-        let stands = withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
-            file.lenientRead(bytes, 0) == bytes.count
-                && (try? WALHeader(UnsafeRawBufferPointer(bytes))) == header
-        }
-        if !stands { throw .wouldBlock }
+        if WALHeader(in: file) != header { throw .wouldBlock }
     }
 
     /// What a look of the thread that follows the log came to.
@@ -222,6 +216,17 @@ extension Database {
             }
             return TailLook(commits: commits, isAtEnd: (try? file.size()) == wal.capturedBytes)
         }
+    }
+}
+
+extension WALHeader {
+    /// The header of a log as it is now; nil without a sound one.
+    init?(in file: BackingFile) {
+        let header = withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 8) { bytes in
+            file.lenientRead(bytes, 0) == bytes.count ? try? Self(UnsafeRawBufferPointer(bytes)) : nil
+        }
+        guard let header else { return nil }
+        self = header
     }
 }
 

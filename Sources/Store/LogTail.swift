@@ -7,7 +7,7 @@ import POSIX
 /// A writer publishes its commit after the last write, and of that nothing is heard: so it goes on to look after a write, at intervals
 /// that grow to a second, as long as the log has more than was captured.
 final class LogTail: Sendable {
-    private static let pause = Duration.microseconds(500)
+    private static let shortRest = Duration.microseconds(500)
     /// Looks without a commit before the thread sleeps.
     private static let patience = 20
     /// Longest share of the time that looks in vain may take: a long transaction without a wal-index is read anew each time.
@@ -41,8 +41,9 @@ final class LogTail: Sendable {
             let start = MonotonicTime.now
             guard let look = database.followTail() else { return false }
             looks = look.commits > 0 ? 0 : looks + 1
-            let rest = look.commits > 0 ? pause : min((MonotonicTime.now - start) * restPerLook, longestRest)
-            CurrentThread.sleep(max(pause, rest))
+            let rest =
+                look.commits > 0 ? shortRest : min((MonotonicTime.now - start) * restPerLook, longestRest)
+            pause(max(shortRest, rest))
         }
         var sleep = firstSleep
         while true {
@@ -53,7 +54,7 @@ final class LogTail: Sendable {
             if let watch {
                 if watch.wait(look.isAtEnd ? nil : sleep) { return true }
             } else {
-                CurrentThread.sleep(firstSleep)
+                pause(firstSleep)
             }
             sleep = min(sleep * 2, longestSleep)
         }

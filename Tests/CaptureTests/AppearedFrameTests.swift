@@ -11,14 +11,7 @@ struct AppearedFrameTests {
 
     /// A log of three transactions, unseen but for its header.
     private func putSample(_ writer: LogWriter) {
-        put(
-            writer.headerBytes + writer.frame(page: 1, commitSize: 1, fill: 1)
-                + writer.frame(page: 3, fill: 2) + writer.frame(page: 2, fill: 3)
-                + writer.frame(page: 3, commitSize: 3, fill: 4)
-                + writer.frame(page: 2, fill: 5) + writer.frame(page: 1, commitSize: 2, fill: 6),
-            at: 0,
-            writer
-        )
+        put(writer.sample(), at: 0, writer)
         _ = writer.capture.headerWritten(read: writer.log.read)
     }
 

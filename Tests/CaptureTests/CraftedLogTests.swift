@@ -6,18 +6,10 @@ import Testing
 
 /// Logs that were written by hand: what SQLite does not write, or not often.
 struct CraftedLogTests {
-    /// A log of three transactions of 1, 3 and 2 frames.
-    private func sample(_ writer: LogWriter) -> [UInt8] {
-        writer.headerBytes + writer.frame(page: 1, commitSize: 1, fill: 1)
-            + writer.frame(page: 3, fill: 2) + writer.frame(page: 2, fill: 3)
-            + writer.frame(page: 3, commitSize: 3, fill: 4)
-            + writer.frame(page: 2, fill: 5) + writer.frame(page: 1, commitSize: 2, fill: 6)
-    }
-
     @Test(arguments: [false, true], [1, 7, 24, 31, 32, 33, 100, 512, 536, 568, 1000, 1 << 20])
     func `Writes of any size give the same transactions`(bigEndian: Bool, piece: Int) throws {
         let writer = try LogWriter(bigEndian: bigEndian)
-        writer.write(sample(writer), at: 0, piece: piece)
+        writer.write(writer.sample(), at: 0, piece: piece)
         #expect(writer.commits.map(\.pageCount) == [1, 3, 2])
         #expect(writer.commits.map { $0.pages.map(\.number.rawValue) } == [[1], [2, 3], [1, 2]])
         #expect(writer.commits.map { $0.pages.map(\.frame) } == [[1], [3, 4], [6, 5]])
@@ -31,7 +23,7 @@ struct CraftedLogTests {
     @Test
     func `Writes in any order give the same transactions`() throws {
         let model = try LogWriter()
-        let bytes = sample(model)
+        let bytes = model.sample()
         let seed = UInt64.random(in: 0 ... .max)
         print("seed \(seed)")
         var random = Random(seed: seed)
@@ -106,10 +98,10 @@ struct CraftedLogTests {
     @Test
     func `A commit that is overwritten is withdrawn, with those after it`() throws {
         let writer = try LogWriter()
-        let bytes = sample(writer)
+        let bytes = writer.sample()
         for (frame, kept) in [(UInt32(1), 0), (2, 1), (3, 1), (4, 1), (5, 2), (6, 2)] {
             let writer = try LogWriter()
-            _ = sample(writer)
+            _ = writer.sample()
             writer.write(bytes, at: 0)
             let start = Int(writer.offset(frame))
             let end = [0, 1, 4, 6][kept]
@@ -130,7 +122,7 @@ struct CraftedLogTests {
     @Test
     func `The same header again withdraws all, another restarts, half a header ends the log`() throws {
         let writer = try LogWriter()
-        let bytes = sample(writer)
+        let bytes = writer.sample()
         writer.write(bytes, at: 0)
         #expect(writer.capture.headerWritten(read: writer.log.read) == .rewritten)
         #expect(writer.capture.header != nil)
@@ -161,7 +153,7 @@ struct CraftedLogTests {
     @Test
     func `Offsets beyond all frames are no frames`() throws {
         let writer = try LogWriter()
-        writer.write(sample(writer), at: 0)
+        writer.write(writer.sample(), at: 0)
         [UInt8](repeating: 0, count: 24)
             .withUnsafeBytes { bytes in
                 for offset in [Int64(5) << 32, Int64(536) << 32, Int64.max - 24] {
@@ -177,7 +169,7 @@ struct CraftedLogTests {
     @Test
     func `Truncation behind the captured frames keeps them`() throws {
         let writer = try LogWriter()
-        writer.write(sample(writer), at: 0)
+        writer.write(writer.sample(), at: 0)
         let (chain, size) = (writer.chain, writer.log.size)
         writer.write(writer.frame(page: 5, fill: 7) + writer.frame(page: 6, fill: 7), at: Int64(size))
         writer.log.truncate(to: Int64(size) + 536)

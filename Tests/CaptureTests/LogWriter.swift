@@ -32,6 +32,13 @@ final class LogWriter {
         return bytes
     }
 
+    /// The bytes of a log of three transactions of 1, 3 and 2 frames.
+    func sample() -> [UInt8] {
+        headerBytes + frame(page: 1, commitSize: 1, fill: 1)
+            + frame(page: 3, fill: 2) + frame(page: 2, fill: 3) + frame(page: 3, commitSize: 3, fill: 4)
+            + frame(page: 2, fill: 5) + frame(page: 1, commitSize: 2, fill: 6)
+    }
+
     /// The bytes of the next frame; the writer counts it as written.
     func frame(page: UInt32, commitSize: UInt32 = 0, fill: UInt8) -> [UInt8] {
         var bytes = [UInt8](repeating: fill, count: WALFrames.frameSize(pageSize))

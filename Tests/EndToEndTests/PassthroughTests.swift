@@ -1,4 +1,3 @@
-import Glibc
 import Harness
 import LTX
 import POSIX
@@ -129,7 +128,7 @@ struct PassthroughTests {
             // Until the new daemon has taken the log over, the program may go on.
             try primary.start(until: .running)
             let end = MonotonicTime.now + .seconds(20)
-            while commit(), MonotonicTime.now < end { usleep(300) }
+            while commit(), MonotonicTime.now < end { pause(.microseconds(300)) }
             #expect(!commit() && !commit())
             try primary.wait(for: .ready)
             let rows = try primary.sqlite3("left.db", "SELECT count(*) FROM t; PRAGMA integrity_check;")

@@ -1,4 +1,3 @@
-import Glibc
 import Harness
 import POSIX
 import Testing
@@ -9,10 +8,10 @@ struct RequestCountTests {
     /// Requests of each kind that `body` causes on the primary's mount.
     private func requests(_ primary: DaemonProcess, _ body: () throws -> Void) throws -> [String: Int] {
         // What is answered late belongs to what was before.
-        usleep(50_000)
+        pause(.milliseconds(50))
         let before = try counts(primary)
         try body()
-        usleep(50_000)
+        pause(.milliseconds(50))
         return try counts(primary).merging(before) { $0 - $1 }.filter { $0.value != 0 }
     }
 
@@ -32,24 +31,33 @@ struct RequestCountTests {
         try await withCluster(replicas: 0, configure: set) { try body($0.primary) }
     }
 
+    /// Counts the requests of a hundred statements on a connection that has run others.
+    private func withConnection(
+        _ passthrough: String,
+        _ preparation: String,
+        _ body: (SQLiteConnection, _ requests: (() throws -> Void) throws -> [String: Int]) throws -> Void
+    ) async throws {
+        try await withPrimary(passthrough) { primary in
+            let connection = try primary.open("a.db")
+            try connection.run(preparation)
+            try body(connection) { try requests(primary, $0) }
+            connection.close()
+        }
+    }
+
     // SQLite writes header and page of a frame; the kernel cuts the page in two, because in the file it crosses one.
     @Test(arguments: [("on", 0), ("off", 3)])
     func `A commit of one row in WAL mode`(passthrough: String, writes: Int) async throws {
-        try await withPrimary(passthrough) { primary in
-            let connection = try primary.open("a.db")
-            try connection.run("PRAGMA journal_mode=wal; PRAGMA synchronous=normal; CREATE TABLE t(a)")
-            try connection.run("PRAGMA wal_autocheckpoint=0; INSERT INTO t VALUES(0); SELECT * FROM t")
-            let counted = try requests(primary) {
-                for number in 1...100 { try connection.run("INSERT INTO t VALUES(\(number))") }
-            }
-            try expect(counted, writes: writes)
+        let preparation =
+            "PRAGMA journal_mode=wal; PRAGMA synchronous=normal; CREATE TABLE t(a); PRAGMA wal_autocheckpoint=0; "
+            + "INSERT INTO t VALUES(0); SELECT * FROM t"
+        try await withConnection(passthrough, preparation) { connection, requests in
+            let inserts = { for number in 1...100 { try connection.run("INSERT INTO t VALUES(\(number))") } }
+            try expect(try requests(inserts), writes: writes)
             try connection.run("PRAGMA synchronous=full; INSERT INTO t VALUES(0)")
-            let synced = try requests(primary) {
-                for number in 1...100 { try connection.run("INSERT INTO t VALUES(\(number))") }
-            }
+            let synced = try requests(inserts)
             #expect(synced["fsync"] == 100)
             try expect(synced.filter { $0.key != "fsync" }, writes: writes)
-            connection.close()
         }
     }
 
@@ -62,30 +70,26 @@ struct RequestCountTests {
 
     @Test(arguments: ["on", "off"], ["wal", "delete"])
     func `A SELECT whose pages are cached`(passthrough: String, mode: String) async throws {
-        try await withPrimary(passthrough) { primary in
-            let connection = try primary.open("a.db")
-            try connection.run("PRAGMA journal_mode=\(mode); CREATE TABLE t(a INTEGER PRIMARY KEY, b)")
-            try connection.run(
-                "INSERT INTO t SELECT value, randomblob(900) FROM json_each('[1,2,3,4,5,6,7,8,9]')"
-            )
+        let preparation =
+            "PRAGMA journal_mode=\(mode); CREATE TABLE t(a INTEGER PRIMARY KEY, b); "
+            + "INSERT INTO t SELECT value, randomblob(900) FROM json_each('[1,2,3,4,5,6,7,8,9]')"
+        try await withConnection(passthrough, preparation) { connection, requests in
             #expect(try connection.value("SELECT sum(length(b)) FROM t") == "8100")
-            let counted = try requests(primary) {
+            let counted = try requests {
                 for number in 1...100 {
                     _ = try connection.value("SELECT length(b) FROM t WHERE a = \(1 + number % 9)")
                 }
             }
             #expect(counted.isEmpty, "\(counted)")
-            connection.close()
         }
     }
 
     @Test
     func `A commit of one row with a rollback journal`() async throws {
-        try await withPrimary("auto") { primary in
-            let connection = try primary.open("a.db")
-            try connection.run("PRAGMA journal_mode=delete; PRAGMA synchronous=full; CREATE TABLE t(a)")
-            try connection.run("INSERT INTO t VALUES(0)")
-            let counted = try requests(primary) {
+        let preparation =
+            "PRAGMA journal_mode=delete; PRAGMA synchronous=full; CREATE TABLE t(a); INSERT INTO t VALUES(0)"
+        try await withConnection("auto", preparation) { connection, requests in
+            let counted = try requests {
                 for number in 1...100 { try connection.run("INSERT INTO t VALUES(\(number))") }
             }
             // SQLite 3.40 makes, besides asking for attributes: open, fchown, 10 writes, 3 syncs, close and unlink of files, open, sync
@@ -99,7 +103,6 @@ struct RequestCountTests {
             for (operation, count) in counted where !["forget", "batch_forget"].contains(operation) {
                 #expect(count <= 100 * most[operation, default: 0], "\(operation): \(counted)")
             }
-            connection.close()
         }
     }
 
