@@ -27,6 +27,15 @@ extension Node {
         return store
     }
 
+    /// Waits until no program takes a database file of an earlier mount for one that lives.
+    ///
+    /// The daemon of that mount is gone, because the data directory is ours; what the kernel knew of its files is believed a little
+    /// longer. Its dead mount must stay until then: it keeps programs from all names.
+    func outwaitEarlierMounts(_ store: Store) {
+        let end = store.owned + .seconds(MountedFileSystem.databaseTimeout)
+        pause(max(.zero, end - MonotonicTime.now))
+    }
+
     /// Mounts the store's databases at `fuse.dir`.
     ///
     /// They are set up before anybody else can see them.
@@ -41,7 +50,10 @@ extension Node {
                 try decidePassthrough(session, fileSystem, store)
                 store.start(mount: session.root, path: dir)
             },
-            tearDown: { store.stop() },
+            tearDown: {
+                store.stop()
+                fileSystem.leave()
+            },
             parts
         )
         let counters = session.counters

@@ -84,13 +84,19 @@ final class Inode: Sendable {
 /// Inodes by number and by name.
 ///
 /// Thread-safe; a lock is held only for look-ups in tables.
+///
+/// Numbers begin somewhere else in each run of the daemon. SQLite compares the number of the file that it has open with that of
+/// the file that has its name now (`databaseIsUnmoved`), and only then opens a journal by name or removes a log when it
+/// closes. A program that outlived its mount must not find the same number on the next one: it would remove the log of
+/// programs that it shares no lock with.
 final class InodeTable: Sendable {
     static let root: InodeNumber = 1
 
     private struct State {
         var inodes: [InodeNumber: Inode] = [:]
         var names: [Inode.Place: Inode] = [:]
-        var next: InodeNumber = 16
+        /// Below 2^32, so that programs with a short `st_ino` can look at files.
+        var next = InodeNumber.random(in: 16..<1 << 31)
     }
     private let state: Mutex<State>
 

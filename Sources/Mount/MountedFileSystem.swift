@@ -23,7 +23,14 @@ public final class MountedFileSystem: FileSystem {
     /// On the primary nothing changes behind its back; on a replica databases come and go.
     private let timeout: Double
     private let absentTimeout: Double
+    /// Attributes of a database file are believed for this long, in seconds.
+    ///
+    /// A program asks for them before it opens the wal-index by name, and before a transaction with a journal. When the daemon is
+    /// gone and they are no longer believed, that fails. So a program with a file of one mount never gets to the log or
+    /// the journal of the next, which appears later than this after the end of the daemon before (`Node.outwaitEarlierMounts`).
+    public static let databaseTimeout = 0.1
     private let passesThrough = Atomic<Bool>(false)
+    private let isLeft = Atomic<Bool>(false)
 
     /// Shows `store`.
     ///
@@ -45,6 +52,18 @@ public final class MountedFileSystem: FileSystem {
 
     /// Lets logs and wal-indexes pass through from now on, where this node writes.
     public func allowPassthrough() { passesThrough.store(store.isPrimary, ordering: .relaxed) }
+
+    /// Prepares for the end of the mount: programs that go on must not take a file with a name of theirs in the bare folder, or
+    /// on the next mount, for one of this mount.
+    ///
+    /// Database files cannot be looked at from now on. Returns when the kernel has forgotten what it knew of those that are open.
+    public func leave() {
+        isLeft.store(true, ordering: .relaxed)
+        let end = MonotonicTime.now + .seconds(Self.databaseTimeout)
+        while store.databases.contains(where: \.isOpenOnMount), MonotonicTime.now < end {
+            pause(.milliseconds(2))
+        }
+    }
 
     func isOwn(_ caller: Caller) -> Bool { store.isOwn(thread: caller.threadID) }
 
@@ -138,9 +157,14 @@ public final class MountedFileSystem: FileSystem {
     /// `.primary` comes without the kernel's doing.
     private func absentTimeout(of name: String) -> Double { name == ".primary" ? 0 : absentTimeout }
 
+    /// Names are believed for longer than the attributes of what they name.
+    private func nameTimeout(_ inode: Inode) -> Double {
+        if case .special = inode.kind { 0 } else { timeout }
+    }
+
     func entry(_ inode: Inode, isHidden: Bool = false) throws(Errno) -> Entry {
         let attributes = try attributes(inode)
-        return Entry(inode: inode.number, attributes: attributes, timeout: isHidden ? 0 : attributes.timeout)
+        return Entry(inode: inode.number, attributes: attributes, timeout: isHidden ? 0 : nameTimeout(inode))
     }
 
     /// The kernel dropped look-ups.
@@ -164,6 +188,7 @@ public final class MountedFileSystem: FileSystem {
             }
             return finished(status, inode, timeout)
         case .database(_, let kind, let file):
+            if kind == .database, isLeft.load(ordering: .relaxed) { throw .notConnected }
             var status = try file.descriptor.status().raw
             if store.isPrimary {
                 status.st_mode = S_IFREG | FilePermissions.ofDatabase(backing: status.st_mode)
@@ -172,7 +197,7 @@ public final class MountedFileSystem: FileSystem {
                 (status.st_uid, status.st_gid) = owner
             }
             status.st_nlink = place == nil ? 0 : 1
-            return finished(status, inode, timeout)
+            return finished(status, inode, kind == .database ? Self.databaseTimeout : timeout)
         case .local(let file):
             var status: stat
             if let file {

@@ -172,6 +172,9 @@ extension Database {
     /// Whether the mount shows it.
     public var isShownOnMount: Bool { locked { isShown } }
 
+    /// Whether anybody has the database file open.
+    public var isOpenOnMount: Bool { locked { files.database?.isInUse == true } }
+
     /// Puts the names of its files on disk, if any of them changed since the last time.
     ///
     /// A database that was dropped is no exception: that its file is gone is what a program wants on disk that syncs the

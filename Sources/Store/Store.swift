@@ -14,6 +14,8 @@ public final class Store: Sendable {
     private let state: Mutex<State>
     /// The data directory, locked: a second daemon on it would write the same files.
     private let directory: FileDescriptor
+    /// When the data directory became this store's: no other daemon uses it since then.
+    public let owned: MonotonicTime
 
     private struct State {
         var databases: [DatabaseName: Database] = [:]
@@ -49,6 +51,7 @@ public final class Store: Sendable {
             try Files.makeDirectories(folder, synchronize: true)
             directory = try FileDescriptor.open(options.dataDirectory, [.directory])
             try directory.tryLockFile()
+            owned = MonotonicTime.now
             entries = try Files.list(folder)
         } catch .wouldBlock {
             throw .dataDirectory(
