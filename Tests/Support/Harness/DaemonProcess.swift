@@ -1,3 +1,4 @@
+import CSQLite
 import Glibc
 import HTTP
 import JSON
@@ -169,7 +170,10 @@ package final class DaemonProcess: Sendable {
     }
 
     /// Opens a database on the mount.
-    package func open(_ name: String) throws -> SQLiteConnection { try SQLiteConnection(path(name)) }
+    package func open(
+        _ name: String,
+        flags: Int32 = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+    ) throws -> SQLiteConnection { try SQLiteConnection(path(name), flags: flags) }
 
     /// Runs the `sqlite3` program on a database of the mount; throws when it says anything on its error output.
     @discardableResult
