@@ -23,6 +23,7 @@ extension Database {
             files[kind] = file
             if kind == .journal { journal = JournalState() }
             if kind == .wal { wal.end() }
+            if kind == .shm { wasIndexRemoved = false }
             return file
         }
     }
@@ -171,6 +172,7 @@ extension Database {
             default:
                 try FaultPoint.shmUnlink.pass()
                 try Files.unlink(path(kind))
+                wasIndexRemoved = true
             }
             files[kind] = nil
         }

@@ -55,6 +55,8 @@ public final class Database: @unchecked Sendable {
     let wal = WALCapture()
     /// Pages that have a committed frame in the log.
     var walPages = PageSet()
+    /// Whether the wal-index was removed in this run, and not made again: SQLite does that before it removes the log.
+    var wasIndexRemoved = false
     /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.
     var logOnly = PageSet()
     /// The log whose writes pass by; nil when there is none.
