@@ -1,5 +1,5 @@
-import Glibc
 import CSQLite
+import Glibc
 import Harness
 import POSIX
 import Testing

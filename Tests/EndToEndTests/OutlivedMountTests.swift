@@ -105,19 +105,26 @@ struct OutlivedMountTests {
             try end(primary, byKill: isKilled)
             try primary.start()
             try primary.sqlite3(name, "DELETE FROM t WHERE id % 2 = 0; UPDATE t SET b = randomblob(500);")
-            for sql in ["DELETE FROM t", "BEGIN IMMEDIATE; INSERT INTO t(b) VALUES(1)", "SELECT count(*) FROM t"] {
+            for sql in [
+                "DELETE FROM t", "BEGIN IMMEDIATE; INSERT INTO t(b) VALUES(1)", "SELECT count(*) FROM t",
+            ] {
                 #expect(old.refusal(sql) != nil, "\(sql)")
             }
             old.close()
             #expect(!Files.exists(primary.path(name + "-journal")))
-            let rows = try primary.sqlite3(name, "SELECT count(*), sum(length(b)) FROM t; PRAGMA integrity_check;")
+            let rows = try primary.sqlite3(
+                name,
+                "SELECT count(*), sum(length(b)) FROM t; PRAGMA integrity_check;"
+            )
             #expect(rows == "250|125000\nok")
             try expectConverged(name, primary, replica)
         }
     }
 
     @Test(arguments: [true, false])
-    func `In the folder that a mount left, a program with a file of it makes none`(isKilled: Bool) async throws {
+    func `In the folder that a mount left, a program with a file of it makes none`(
+        isKilled: Bool
+    ) async throws {
         try await withNodes("on") { primary, replica in
             let name = "a.db"
             try primary.sqlite3(name, "PRAGMA journal_mode=wal; \(Self.table) \(Self.rows)")
