@@ -23,7 +23,7 @@ extension Database {
             files[kind] = file
             if kind == .journal { journal = JournalState() }
             if kind == .wal { wal.end() }
-            if kind == .shm { wasIndexRemoved = false }
+            if kind == .shm { isLogGivenUp = false }
             return file
         }
     }
@@ -172,7 +172,7 @@ extension Database {
             default:
                 try FaultPoint.shmUnlink.pass()
                 try Files.unlink(path(kind))
-                wasIndexRemoved = true
+                isLogGivenUp = true
             }
             files[kind] = nil
         }
@@ -238,6 +238,7 @@ extension Database {
         // committed size is compared anyway when the database grows.
         let last = min(old, table.pageCount)
         guard context.options.isPrimary, last > new else { return }
+        isLogGivenUp = true
         noteUnjournalled(new + 1...last)
     }
 

@@ -55,8 +55,9 @@ public final class Database: @unchecked Sendable {
     let wal = WALCapture()
     /// Pages that have a committed frame in the log.
     var walPages = PageSet()
-    /// Whether the wal-index was removed in this run, and not made again: SQLite does that before it removes the log.
-    var wasIndexRemoved = false
+    /// Whether the log may go with what is in it: the wal-index was removed, which SQLite does first, or the database was cut below
+    /// what the log says of it, as whoever puts another file in its place does.
+    var isLogGivenUp = false
     /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.
     var logOnly = PageSet()
     /// The log whose writes pass by; nil when there is none.
