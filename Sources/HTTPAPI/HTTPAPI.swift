@@ -4,7 +4,8 @@ import Metrics
 import Replication
 import Store
 
-/// The HTTP API of a node: `/info`, `/metrics`, `/export`, `/health/live`, `/health/ready` and `/stream`.
+/// The HTTP API of a node: `/info`, `/metrics`, `/export`, `/health/live`, `/health/ready`, `/stream` and
+/// `/difference`.
 ///
 /// Knows nothing of connections: a request goes in, an answer comes out. Usable from any thread.
 public final class HTTPAPI: Sendable {
@@ -77,6 +78,7 @@ public final class HTTPAPI: Sendable {
         router.add("GET", "/health/live") { _ in .text("ok\n") }
         router.add("GET", "/health/ready") { _ in health.answer() }
         router.add("POST", "/stream") { streams.handle($0) }
+        router.add("POST", "/difference", streams.handleDifference)
         self.router = router
     }
 
@@ -95,7 +97,7 @@ public final class HTTPAPI: Sendable {
     /// Not of health checks, which say no again and again, and not of paths that do not exist.
     private func logError(_ request: HTTPRequest, _ response: HTTPResponse) {
         guard response.status >= 400, response.status != 405, case .bytes(let body) = response.body,
-            ["/stream", "/export"].contains(request.path)
+            ["/stream", "/export", "/difference"].contains(request.path)
         else { return }
         let message = String(decoding: body, as: UTF8.self).prefix { $0 != "\n" }
         logger.warning(

@@ -11,6 +11,8 @@ public enum NodeHeaders {
     public static let capabilities = "Litefs-Capabilities"
     /// The capability to take files that begin with transactions that are already there.
     public static let overlap = "overlap"
+    /// The capability to ask for the pages that differ, instead of a whole database.
+    public static let difference = "difference"
 
     /// The text of a node ID.
     public static func text(nodeID: UInt64) -> String {

@@ -4,17 +4,24 @@ import POSIX
 import SQLiteFormat
 import Store
 
-/// A whole database, encoded as an LTX file while it is sent.
+/// A database, whole or the pages that differ from a client's, encoded as an LTX file while it is sent.
 ///
-/// Memory is bounded by a batch of pages and the output of encoding it.
+/// Memory is bounded by a batch of pages, the list of runs of pages, and the output of encoding a batch.
 final class OutgoingSnapshot: OutgoingFile {
     private static let batchByteCount = 256 << 10
     private static let progressInterval = Duration.seconds(5)
     private static let emptyPageSize = PageSize(4096)
 
-    let frameType = "ltx:snapshot"
+    /// What the log calls it.
+    private let kind: Kind
+    var frameType: String { kind == .snapshot ? "ltx:snapshot" : "ltx:difference" }
     let isShort = false
     let end: Position
+
+    private enum Kind: String {
+        case snapshot
+        case difference
+    }
 
     private let name: DatabaseName
     private let logger: Logger
@@ -24,8 +31,11 @@ final class OutgoingSnapshot: OutgoingFile {
     private let encoder = LTXEncoder()
     private let batch: Buffer
     /// XOR of the pages so far: a replica compares it with the position, so it is not sent unless it is right.
+    ///
+    /// Of a difference each page is compared when it is read, and the replica compares all.
     private var checksum = Checksum.empty
-    private var nextPage: UInt32 = 1
+    /// Pages that are still to be sent, the first of them first.
+    private var runs: ArraySlice<ClosedRange<UInt32>>
     private var isFinished = false
     /// How much of the encoder's output was given out.
     private var taken = 0
@@ -52,7 +62,49 @@ final class OutgoingSnapshot: OutgoingFile {
             preApply: .zero,
             nodeID: nodeID
         )
-        try self.init(of: name, source, header: header, position: source.position, logger: logger)
+        let all = source.pageCount > 0 ? [1...source.pageCount] : []
+        try self.init(
+            .snapshot,
+            of: name,
+            source,
+            all,
+            header: header,
+            position: source.position,
+            logger: logger
+        )
+    }
+
+    /// Begins to send what differs from a client's database with the checksum `preApply`; ends the read when it goes.
+    ///
+    /// - Parameter pages: in ascending order, without the lock page.
+    convenience init(
+        differenceOf name: DatabaseName,
+        _ source: any ConsistentRead,
+        pages: [ClosedRange<UInt32>],
+        preApply: Checksum,
+        isCompressed: Bool,
+        nodeID: UInt64,
+        logger: Logger
+    ) throws {
+        let header = LTXHeader(
+            isCompressed: isCompressed,
+            pageSize: source.pageSize,
+            commit: source.pageCount,
+            minTXID: source.position.txid,
+            maxTXID: source.position.txid,
+            timestampMilliseconds: source.timestamp,
+            preApply: preApply,
+            nodeID: nodeID
+        )
+        try self.init(
+            .difference,
+            of: name,
+            source,
+            pages,
+            header: header,
+            position: source.position,
+            logger: logger
+        )
     }
 
     /// Begins to send a database that was deleted: nothing, at a position.
@@ -73,18 +125,22 @@ final class OutgoingSnapshot: OutgoingFile {
             preApply: .zero,
             nodeID: nodeID
         )
-        try self.init(of: name, nil, header: header, position: position, logger: logger)
+        try self.init(.snapshot, of: name, nil, [], header: header, position: position, logger: logger)
     }
 
     private init(
+        _ kind: Kind,
         of name: DatabaseName,
         _ source: (any ConsistentRead)?,
+        _ pages: [ClosedRange<UInt32>],
         header: LTXHeader,
         position: Position,
         logger: Logger
     ) throws {
+        self.kind = kind
         self.name = name
         self.source = source
+        runs = pages[...]
         self.logger = logger
         end = position
         pageSize = header.pageSize
@@ -92,7 +148,7 @@ final class OutgoingSnapshot: OutgoingFile {
         batch = Buffer(count: source == nil ? 1 : max(pageSize.bytes, Self.batchByteCount))
         nextReport = start + Self.progressInterval
         try encoder.begin(header: header)
-        logger.info("writing snapshot \"\(name)\" @ \(position.txid)")
+        logger.info("writing \(kind) \"\(name)\" @ \(position.txid)")
     }
 
     deinit {
@@ -114,33 +170,40 @@ final class OutgoingSnapshot: OutgoingFile {
         taken += count
         byteCount += count
         if MonotonicTime.now >= nextReport {
-            report("at page \(nextPage - 1) of \(pageCount)")
+            report("at page \(runs.first?.lowerBound ?? pageCount) of \(pageCount)")
             nextReport = .now + Self.progressInterval
         }
         return count
     }
 
     private func encodeMore() throws {
-        guard let source, nextPage <= pageCount else { return try finish() }
-        let pages = try source.read(from: PageNumber(nextPage), into: batch.bytes)
+        guard let source, let run = runs.first else { return try finish() }
+        let room = min(batch.bytes.count / pageSize.bytes, run.count) * pageSize.bytes
+        let pages = try source.read(
+            from: PageNumber(run.lowerBound),
+            into: UnsafeMutableRawBufferPointer(rebasing: batch.bytes[..<room])
+        )
         guard pages > 0 else {
-            throw SnapshotError(name, "the read ended at page \(nextPage) of \(pageCount)")
+            throw SnapshotError(name, "the read ended at page \(run.lowerBound) of \(pageCount)")
         }
         for index in 0..<pages {
-            let number = PageNumber(nextPage)
-            // No overflow: it is at most the number of pages, which has 32 bits, and is compared before it is used.
-            nextPage &+= 1
+            let number = PageNumber(run.lowerBound + UInt32(index))
             guard number != pageSize.lockPage else { continue }
             let start = index * pageSize.bytes
             let page = UnsafeRawBufferPointer(rebasing: batch.bytes[start..<start + pageSize.bytes])
-            checksum.toggle(PageChecksum.compute(number, page))
+            if kind == .snapshot { checksum.toggle(PageChecksum.compute(number, page)) }
             try encoder.append(page: number, data: page)
         }
-        if nextPage > pageCount || nextPage == 0 { try finish() }
+        if pages == run.count {
+            runs.removeFirst()
+        } else {
+            runs[runs.startIndex] = run.lowerBound + UInt32(pages)...run.upperBound
+        }
+        if runs.isEmpty { try finish() }
     }
 
     private func finish() throws {
-        guard checksum == end.postApply else {
+        guard kind == .difference || checksum == end.postApply else {
             throw SnapshotError(name, "its pages have checksum \(checksum), its position is \(end)")
         }
         _ = try encoder.finish(postApply: end.postApply)
@@ -150,7 +213,7 @@ final class OutgoingSnapshot: OutgoingFile {
     private func report(_ what: String) {
         let seconds = (MonotonicTime.now - start).seconds
         logger.info(
-            "snapshot \"\(name)\" @ \(end.txid): \(what)",
+            "\(kind) \"\(name)\" @ \(end.txid): \(what)",
             ["bytes": .integer(Int64(byteCount)), "seconds": .number((seconds * 1000).rounded() / 1000)]
         )
     }

@@ -172,6 +172,9 @@ public final class StreamClient: Sendable {
         }
     }
 
+    /// Whether what differs is worth asking for: what was received last did not turn out to be wrong.
+    func mayCompare(_ name: DatabaseName) -> Bool { failures.count(name) == 0 }
+
     func makeReceiver(_ positions: PositionMap) -> StreamReceiver {
         StreamReceiver(
             target: target,

@@ -14,6 +14,10 @@ struct StreamClientLoop {
     private var random = SystemRandomNumberGenerator()
     /// HTTP/1.1 is tried first; a primary with LiteFS 0.5 insists on HTTP/2.
     private var wireProtocol = HTTPClient.WireProtocol.http1
+    /// Databases that the primary told to compare when the last stream ended.
+    private var asked: Set<DatabaseName> = []
+    /// Whether what differs could be had the last time.
+    private var comparesPages = true
 
     init(first delay: Duration) {
         backoff = Backoff(first: delay)
@@ -40,6 +44,10 @@ struct StreamClientLoop {
             client.logger.debug("\(id): the primary needs HTTP/2")
             wireProtocol = .http2PriorKnowledge
             return !client.isStopping
+        } catch let wanted as StreamComparison {
+            client.noteDisconnected(nil)
+            asked.formUnion(wanted.databases)
+            return !client.isStopping
         } catch {
             client.noteDisconnected("\(error)")
             guard !client.isStopping else { return false }
@@ -53,7 +61,7 @@ struct StreamClientLoop {
     }
 
     /// Whether an attempt ended because of the way to the primary, not because of what it said.
-    private static func isUnreachable(_ error: any Error) -> Bool {
+    static func isUnreachable(_ error: any Error) -> Bool {
         switch error {
         case PrimaryRefusal.unreachable: true
         case let error as HTTPClientError: [.cannotConnect, .stalled, .interrupted].contains(error.kind)
@@ -62,7 +70,7 @@ struct StreamClientLoop {
     }
 
     /// Receives one stream.
-    private func stream(_ client: StreamClient, _ wasReady: inout Bool) throws {
+    private mutating func stream(_ client: StreamClient, _ wasReady: inout Bool) throws {
         let options = client.options
         var limits = HTTPClient.Limits()
         limits.stall = options.silence
@@ -70,6 +78,8 @@ struct StreamClientLoop {
         let http = HTTPClient(protocol: wireProtocol, limits: limits)
         guard client.use(http) else { return }
 
+        comparesPages = try fetchDifferences(asked, client, http).isEmpty
+        asked = []
         let target = client.target
         var positions = PositionMap()
         for database in target.receivingDatabases where options.databases?.contains(database.name) ?? true {
@@ -84,7 +94,7 @@ struct StreamClientLoop {
             try http.stream(
                 "POST",
                 Self.streamURL(options),
-                headers: headers(target),
+                headers: headers(target, comparesPages: comparesPages),
                 body: positions.encoded(),
                 onResponse: { received, headers in
                     status = received
@@ -109,16 +119,17 @@ struct StreamClientLoop {
         try receiver.finish()
     }
 
-    private func headers(_ target: any StreamTarget) -> HTTPHeaders {
+    func headers(_ target: any StreamTarget, comparesPages: Bool = true) -> HTTPHeaders {
         var headers = HTTPHeaders()
         headers[NodeHeaders.nodeID] = NodeHeaders.text(nodeID: target.nodeID)
         headers[NodeHeaders.clusterID] = target.clusterID?.description
-        headers[NodeHeaders.capabilities] = NodeHeaders.overlap
+        headers[NodeHeaders.capabilities] =
+            NodeHeaders.overlap + (comparesPages ? ", " + NodeHeaders.difference : "")
         return headers
     }
 
     /// Compares cluster IDs before the first byte is taken.
-    private func join(_ text: String?, _ target: any StreamTarget) throws {
+    func join(_ text: String?, _ target: any StreamTarget) throws {
         guard let text else { return }
         guard let theirs = ClusterID(text) else { throw PrimaryRefusal.invalidClusterID(text) }
         guard let ours = target.clusterID else { return try target.join(theirs) }
@@ -133,6 +144,10 @@ struct StreamClientLoop {
             url += "?filter=" + names.joined(separator: ",")
         }
         return url
+    }
+
+    static func differenceURL(_ options: StreamClient.Options, _ name: DatabaseName) -> String {
+        origin(of: options.primaryURL) + "/difference?db=" + escaped(name.text)
     }
 
     private static func origin(of url: String) -> String {

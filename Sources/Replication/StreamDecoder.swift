@@ -22,6 +22,8 @@ public struct StreamDecoder {
         case chunk
         case dropLength
         case dropName
+        case compareLength
+        case compareName
         case handoffLength
         case leaseID
         case markHead
@@ -121,6 +123,10 @@ public struct StreamDecoder {
             expect(.dropName, try nameLength(at: 0), &current)
         case .dropName:
             try emit(.dropDatabase(try name()), &current, handler)
+        case .compareLength:
+            expect(.compareName, try nameLength(at: 0), &current)
+        case .compareName:
+            try emit(.compare(try name()), &current, handler)
         case .handoffLength:
             let count = integer(UInt32.self, at: 0)
             guard (1...UInt32(StreamFrame.maximumLeaseIDByteCount)).contains(count) else {
@@ -156,6 +162,7 @@ public struct StreamDecoder {
         case .handoff: expect(.handoffLength, 4, &current)
         case .highWaterMark: expect(.markHead, 12, &current)
         case .heartbeat: expect(.time, 8, &current)
+        case .compare: expect(.compareLength, 4, &current)
         case nil: throw StreamError.unknownFrameType(code, offset: offset - 4)
         }
     }

@@ -12,6 +12,7 @@ import Store
 //        5  Handoff     length 4 │ lease ID
 //        6  HWM         TXID 8 │ name length 4 │ name
 //        7  Heartbeat   time 8, milliseconds since 1970
+//        8  Compare     name length 4 │ name                       (only to receivers that say `difference`)
 //
 // Chunks carry an LTX file, whose length nobody announces: length 2, and as many bytes, again and again; length 0 is the
 // end. Where one chunk ends and the next begins means nothing.
@@ -36,6 +37,8 @@ public enum StreamFrame: Sendable, Equatable {
     case highWaterMark(TXID, DatabaseName)
     /// The sender has nothing else to say. Its clock, in milliseconds since 1970.
     case heartbeat(milliseconds: Int64)
+    /// The receiver's state of this database cannot be continued from: it shall ask for what differs (`PageComparison`).
+    case compare(DatabaseName)
 
     /// The longest lease ID that a receiver accepts, in bytes.
     public static let maximumLeaseIDByteCount = 1024
@@ -49,6 +52,7 @@ public enum StreamFrame: Sendable, Equatable {
         case handoff = 5
         case highWaterMark = 6
         case heartbeat = 7
+        case compare = 8
     }
 
     /// Appends the frame, or this part of an LTX frame.
@@ -77,6 +81,9 @@ public enum StreamFrame: Sendable, Equatable {
         case .heartbeat(let milliseconds):
             bytes.appendBigEndian(Code.heartbeat.rawValue)
             bytes.appendBigEndian(milliseconds)
+        case .compare(let name):
+            bytes.appendBigEndian(Code.compare.rawValue)
+            bytes.appendName(name)
         }
     }
 }

@@ -81,6 +81,8 @@ final class StreamReceiver {
             try checkDatabases()
         case .dropDatabase(let name):
             logger.debug("the primary has no database \"\(name)\"; it stays here as it is")
+        case .compare(let name):
+            throw StreamComparison(databases: [name])
         case .handoff:
             logger.warning("the primary offered its lease, which this node cannot take; ignored")
         case .highWaterMark, .end:
@@ -190,4 +192,9 @@ struct StreamRestart: Error, CustomStringConvertible {
     var description: String {
         "connecting again for \(databases.map { "\"\($0)\"" }.joined(separator: ", "))"
     }
+}
+
+/// The stream ends because the primary wants to send no more than what differs of some databases.
+struct StreamComparison: Error {
+    let databases: Set<DatabaseName>
 }

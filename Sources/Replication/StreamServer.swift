@@ -88,7 +88,8 @@ public final class StreamServer: Sendable {
         return response
     }
 
-    private struct Refusal: Error {
+    /// Why a request gets nothing.
+    struct Refusal: Error {
         let status: Int
         let message: String
     }
@@ -98,6 +99,25 @@ public final class StreamServer: Sendable {
         guard isHTTP2 || capabilities != nil else {
             throw Refusal(status: 426, message: "Upgrade to HTTP/2 required")
         }
+        let nodeID = try peer(of: request)
+        let positions: PositionMap
+        do throws(PositionMapError) {
+            positions = try PositionMap(decoding: request.body)
+        } catch {
+            throw Refusal(status: 400, message: "\(error)")
+        }
+        return StreamSession.Client(
+            nodeID: nodeID,
+            address: request.remoteAddress,
+            positions: positions,
+            filter: try filter(request.parameter("filter")),
+            acceptsOverlap: capabilities?.contains(NodeHeaders.overlap) ?? false,
+            acceptsDifference: capabilities?.contains(NodeHeaders.difference) ?? false
+        )
+    }
+
+    /// The node that asks; refuses what is none, or asks the wrong one.
+    func peer(of request: HTTPRequest) throws(Refusal) -> UInt64 {
         guard let text = request.headers[NodeHeaders.nodeID], let nodeID = NodeHeaders.parse(nodeID: text)
         else {
             throw Refusal(
@@ -112,19 +132,7 @@ public final class StreamServer: Sendable {
                 message: "this node is not the primary, connect to the primary's address"
             )
         }
-        let positions: PositionMap
-        do throws(PositionMapError) {
-            positions = try PositionMap(decoding: request.body)
-        } catch {
-            throw Refusal(status: 400, message: "\(error)")
-        }
-        return StreamSession.Client(
-            nodeID: nodeID,
-            address: request.remoteAddress,
-            positions: positions,
-            filter: try filter(request.parameter("filter")),
-            acceptsOverlap: capabilities?.contains(NodeHeaders.overlap) ?? false
-        )
+        return nodeID
     }
 
     private func filter(_ text: String?) throws(Refusal) -> Set<DatabaseName>? {

@@ -30,6 +30,15 @@ extension StreamSession {
             case .file(let file):
                 begin(name, file)
                 return true
+            case .snapshot(let reason) where maySendDifference(of: database, reason):
+                // It ends this stream, and begins another one when it has what differs.
+                if compared.insert(name).inserted {
+                    for line in reason.logLines.dropLast() {
+                        server.logger.info(line, ["db": .string(name.text)])
+                    }
+                    stage(.compare(name))
+                    return true
+                }
             case .snapshot(let reason):
                 guard mayWait else {
                     due.putBack(name)
@@ -142,6 +151,15 @@ extension StreamSession {
             postpone(name, until: .now + server.options.heartbeat, reason: "\(error)")
             return false
         }
+    }
+
+    /// Whether the client can be told to ask for what differs: it has a state of a database that exists here.
+    private func maySendDifference(of database: any StreamableDatabase, _ reason: SnapshotReason) -> Bool {
+        guard client.acceptsDifference, reason != .noPosition, !sent.contains(database.name) else {
+            return false
+        }
+        let position = database.storedPosition
+        return position.postApply != .empty && position.txid > TXID(1)
     }
 
     private func postpone(_ name: DatabaseName, until moment: MonotonicTime, reason: String) {

@@ -20,6 +20,8 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
         /// Databases that are wanted; nil for all.
         let filter: Set<DatabaseName>?
         let acceptsOverlap: Bool
+        /// Whether it asks for what differs when it is told to.
+        let acceptsDifference: Bool
     }
 
     /// Room in the buffer that is worth a chunk of its own.
@@ -41,6 +43,8 @@ final class StreamSession: ResponseBody, @unchecked Sendable {
     /// Databases that could not be read, and why; and when that is tried again.
     var postponed: [DatabaseName: String] = [:]
     var retry: MonotonicTime?
+    /// Databases that the client was told to compare.
+    var compared: Set<DatabaseName> = []
     /// When a database may be sent as a whole again: at most half of the time goes into that.
     var nextSnapshot: [DatabaseName: MonotonicTime] = [:]
     private var hasBegun = false

@@ -45,7 +45,9 @@ public protocol ConsistentRead: AnyObject {
     var pageSize: PageSize { get }
     /// Pages of the database.
     var pageCount: UInt32 { get }
-    /// Reads pages from `first` on, in ascending order from call to call; the lock page reads as zeros.
+    /// The checksum of each page, page 1 at index 0; 0 for the lock page.
+    var checksums: [UInt64] { get }
+    /// Reads pages from `first` on, in ascending order from call to call; the lock page reads as zeros. Pages may be left out.
     ///
     /// - Returns: how many pages are in `buffer`; 0 after the last one.
     /// - Throws: when a page is not what it was at the position.

@@ -27,6 +27,11 @@ public protocol ReceivingDatabase: AnyObject, Sendable {
     var appliedPosition: Position { get }
     /// Begins to receive a transaction.
     func receiver() -> any TransactionReceiver
+    /// What it consists of, for a comparison with the primary's; waits until what was received is applied. nil when there is nothing
+    /// to compare, or that cannot be told now.
+    func comparableContent() -> ComparableContent?
+    /// Begins to receive what differs between the content with this database checksum and the primary's.
+    func receiver(ofDifferenceFrom checksum: Checksum) -> any TransactionReceiver
     /// Distrusts the position: `positionForStream` is nil until the whole database was received.
     func requestResync(reason: String)
 }
@@ -62,6 +67,11 @@ extension Database: ReceivingDatabase {
 
     /// Begins to receive a transaction.
     public func receiver() -> any TransactionReceiver { beginReceiving() }
+
+    /// Begins to receive a difference.
+    public func receiver(ofDifferenceFrom checksum: Checksum) -> any TransactionReceiver {
+        beginReceiving(differenceFrom: checksum)
+    }
 }
 
 extension IncomingTransaction: TransactionReceiver {}

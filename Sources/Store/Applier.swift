@@ -349,7 +349,7 @@ final class Applier: @unchecked Sendable {
     private func publish(_ received: ReceivedTransaction) throws(StoreError) {
         guard let name = received.header.fileName else { return }
         if !received.isPublished { try rename(received, to: name) }
-        if received.header.isSnapshot, !received.hasReplaced {
+        if received.replacesAll, !received.hasReplaced {
             try mappedFile("remove", database.log.directory) { () throws(Errno) in
                 try FaultPoint.receivedUnlink.pass()
                 try database.log.removeAll(except: name)
@@ -365,6 +365,8 @@ final class Applier: @unchecked Sendable {
             try Files.rename(received.temporaryPath, path)
         }
         received.isPublished = true
+        // A difference at a transaction that the database has with another content.
+        database.log.forget(name)
         database.log.append(
             LTXFile(
                 name: name,
@@ -376,9 +378,9 @@ final class Applier: @unchecked Sendable {
             ),
             synced: false
         )
-        if received.header.isSnapshot {
+        if received.replacesAll {
             database.context.logger.info(
-                "snapshot received for \"\(database.name)\", removing other ltx files: \(name)"
+                "\(received.isDifference ? "difference" : "snapshot") received for \"\(database.name)\", removing other ltx files: \(name)"
             )
         }
     }

@@ -237,8 +237,8 @@ extension Database {
         // Pages that are cut off and come back as holes have other content than the table says. What lies beyond the
         // committed size is compared anyway when the database grows.
         let last = min(old, table.pageCount)
+        if new == 0 || last > new { isLogGivenUp = true }
         guard context.options.isPrimary, last > new else { return }
-        isLogGivenUp = true
         noteUnjournalled(new + 1...last)
     }
 

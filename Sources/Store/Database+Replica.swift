@@ -63,6 +63,26 @@ extension Database {
     /// Begins to receive a transaction from the primary.
     public func beginReceiving() -> IncomingTransaction { IncomingTransaction(self) }
 
+    /// Begins to receive the pages that differ between the content with this database checksum and the primary's.
+    public func beginReceiving(differenceFrom base: Checksum) -> IncomingTransaction {
+        IncomingTransaction(self, base: base)
+    }
+
+    /// What the database consists of, after everything that was received is applied; nil without content, and while that does not
+    /// happen in `comparisonWait`.
+    public func comparableContent() -> ComparableContent? {
+        locked {
+            let deadline = MonotonicTime.now + Self.comparisonWait
+            while !replica.queue.isEmpty, !isClosing, !replica.isRefusing, monitor.wait(until: deadline) {}
+            guard replica.queue.isEmpty, !isClosing, let pageSize = table.pageSize, table.pageCount > 0,
+                files.database != nil
+            else { return nil }
+            return ComparableContent(pageSize: pageSize, checksums: table.checksums)
+        }
+    }
+
+    private static let comparisonWait = Duration.seconds(10)
+
     /// Own writes to the log, by the apply thread through the mount.
     func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno)
     {
@@ -106,11 +126,24 @@ extension Database {
         }
     }
 
+    /// Refuses what is not the difference that was asked for.
+    func checkDifference(_ header: LTXHeader, from base: Checksum) throws(StoreError) {
+        guard header.preApply == base, !header.isSnapshot, header.commit > 0,
+            header.pageSize == locked({ table.pageSize })
+        else { throw .rejected(database: name.text, reason: "what came is not what differs from \(base)") }
+    }
+
     /// Queues a verified transaction.
     ///
-    /// Waits while the queue is over its bound.
+    /// Waits while the queue is over its bound. A difference is queued only while the content is what it was made for.
     func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
         try locked { () throws(StoreError) in
+            guard
+                !received.isDifference
+                    || replica.queue.isEmpty && table.databaseChecksum == received.header.preApply
+            else {
+                throw .rejected(database: name.text, reason: "the database changed while it was compared")
+            }
             while replica.queuedBytes > Self.applyQueueBound, !isClosing, !replica.isRefusing {
                 monitor.wait()
             }
@@ -118,7 +151,7 @@ extension Database {
             replica.queue.append(received)
             replica.queuedBytes += received.byteCount
             replica.expected = Position(txid: received.header.maxTXID, postApply: received.postApply)
-            if received.header.isSnapshot { replica.needsResync = false }
+            if received.replacesAll { replica.needsResync = false }
             if replica.applier == nil { replica.applier = Applier(self) }
         }
         monitor.wakeAll()
@@ -162,10 +195,23 @@ final class ReceivedTransaction: @unchecked Sendable {
     let byteCount: Int
     var isBeingApplied = false
     var isPublished = false
-    /// Whether the files that a snapshot replaces are gone.
+    /// Whether the files that it replaces are gone.
     var hasReplaced = false
+    /// Whether it leads from the content that was here, whatever its history, to the primary's.
+    let isDifference: Bool
 
-    init(header: LTXHeader, postApply: Checksum, content: [UInt8]?, temporaryPath: String, byteCount: Int) {
+    /// Whether it continues nothing in the log, and replaces all of that.
+    var replacesAll: Bool { isDifference || header.isSnapshot }
+
+    init(
+        header: LTXHeader,
+        postApply: Checksum,
+        content: [UInt8]?,
+        temporaryPath: String,
+        byteCount: Int,
+        isDifference: Bool = false
+    ) {
+        self.isDifference = isDifference
         self.header = header
         self.postApply = postApply
         self.content = content
@@ -192,8 +238,12 @@ public final class IncomingTransaction {
     private let temporaryPath: String
     private var isHandedOver = false
 
-    init(_ database: Database) {
+    /// Checksum of the content that a difference is for; nil for any other transaction.
+    private let base: Checksum?
+
+    init(_ database: Database, base: Checksum? = nil) {
         self.database = database
+        self.base = base
         temporaryPath = database.log.directory + "/incoming-\(UInt64.random(in: 0 ..< .max)).tmp"
         decoder.begin()
     }
@@ -212,7 +262,11 @@ public final class IncomingTransaction {
                 case .header(let header):
                     self.header = header
                     isWanted = header.nodeID != database.context.options.nodeID
-                    if isWanted { isWanted = try database.accepts(header) }
+                    if let base {
+                        try database.checkDifference(header, from: base)
+                    } else if isWanted {
+                        isWanted = try database.accepts(header)
+                    }
                 case .page:
                     break
                 case .trailer(let trailer):
@@ -247,7 +301,8 @@ public final class IncomingTransaction {
                 postApply: trailer.postApply,
                 content: content,
                 temporaryPath: temporaryPath,
-                byteCount: Int(stored)
+                byteCount: Int(stored),
+                isDifference: base != nil
             )
         )
     }
@@ -271,5 +326,19 @@ public final class IncomingTransaction {
         }
         stored += Int64(buffered.count)
         buffered.removeAll(keepingCapacity: true)
+    }
+}
+
+/// The pages of a replica's database, by their checksums.
+public struct ComparableContent: Sendable {
+    /// Size of a page.
+    public let pageSize: PageSize
+    /// Checksums, page 1 at index 0; 0 for the lock page, and where none is known.
+    public let checksums: [UInt64]
+
+    /// Joins both.
+    public init(pageSize: PageSize, checksums: [UInt64]) {
+        self.pageSize = pageSize
+        self.checksums = checksums
     }
 }

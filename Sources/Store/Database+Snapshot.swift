@@ -123,6 +123,9 @@ public final class DatabaseSnapshot: @unchecked Sendable {
         pageCount = table.pageCount
     }
 
+    /// The checksum of each page, page 1 at index 0; 0 for the lock page.
+    public var checksums: [UInt64] { table.checksums }
+
     /// Most pages read under one hold of the database's lock.
     private static let pagesPerHold = 64
 

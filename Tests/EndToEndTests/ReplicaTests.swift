@@ -15,7 +15,7 @@ struct ReplicaTests {
         let (primary, replica) = (cluster.primary, try cluster.replica)
         let name = "busy-\(mode).db"
         let workload = try Binary.path("workload")
-        try run([workload, "write", primary.path(name), mode, "1", "plain", "5"], cluster)
+        try cluster.run([workload, "write", primary.path(name), mode, "1", "plain", "5"])
         try waitForSamePosition(name, primary, replica)
         let stop = cluster.folder.path + "/stop-" + mode
         let readers = try (1...2)
@@ -26,7 +26,7 @@ struct ReplicaTests {
                 )
             }
         let commits = mode == "wal" ? 3000 : 400
-        try run([workload, "write", primary.path(name), mode, "2", "mixed", "\(commits)"], cluster)
+        try cluster.run([workload, "write", primary.path(name), mode, "2", "mixed", "\(commits)"])
         try waitForSamePosition(name, primary, replica)
         try Files.replace(stop, with: [])
         for reader in readers {
@@ -44,12 +44,12 @@ struct ReplicaTests {
         let (primary, replica) = (cluster.primary, try cluster.replica)
         let name = "held.db"
         let workload = try Binary.path("workload")
-        try run([workload, "write", primary.path(name), "wal", "1", "plain", "10"], cluster)
+        try cluster.run([workload, "write", primary.path(name), "wal", "1", "plain", "10"])
         try waitForSamePosition(name, primary, replica)
         let stop = cluster.folder.path + "/stop-hold"
         let holder = try Program([workload, "hold", replica.path(name), stop], output: stop + ".out")
         try eventually("the reader has its snapshot") { holder.output.contains("holding 10") }
-        try run([workload, "write", primary.path(name), "wal", "2", "mixed", "500"], cluster)
+        try cluster.run([workload, "write", primary.path(name), "wal", "2", "mixed", "500"])
         try waitForSamePosition(name, primary, replica)
         #expect(try replica.sqlite3(name, "SELECT max(n) FROM ledger;") == "510")
         try Files.replace(stop, with: [])
@@ -154,11 +154,6 @@ struct ReplicaTests {
         let cluster = try Cluster.current()
         try cluster.primary.sqlite3("both.db", "CREATE TABLE t(a); INSERT INTO t VALUES(1);")
         for replica in cluster.replicas { try expectConverged("both.db", cluster.primary, replica) }
-    }
-
-    private func run(_ arguments: [String], _ cluster: Cluster) throws {
-        let outcome = try Outcome.of(arguments, in: cluster.folder.path)
-        try #require(outcome.exit == .code(0), "\(outcome.output.suffix(500))\(outcome.errors)")
     }
 
     private func count(_ word: String, of name: String, in log: String) -> Int {

@@ -106,6 +106,7 @@ final class TestDatabase: StreamableDatabase {
         let timestamp: Int64 = 0
         let pageSize: PageSize
         let pageCount: UInt32 = 3
+        var checksums: [UInt64] { [0, 0, 0] }
         private let isBroken: Bool
 
         init(isBroken: Bool) {

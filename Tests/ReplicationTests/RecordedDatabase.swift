@@ -159,6 +159,14 @@ final class RecordedDatabase: StreamableDatabase {
         var timestamp: Int64 { state.timestamp }
         var pageSize: PageSize { state.pageSize }
         var pageCount: UInt32 { state.pageCount }
+        var checksums: [UInt64] {
+            (0..<pageCount)
+                .map { index in
+                    let page = PageNumber(index + 1)
+                    guard let bytes = state.pages[page.rawValue], page != pageSize.lockPage else { return 0 }
+                    return bytes.withUnsafeBytes { PageChecksum.compute(page, $0).rawValue }
+                }
+        }
 
         func read(from first: PageNumber, into buffer: UnsafeMutableRawBufferPointer) -> Int {
             var count = 0

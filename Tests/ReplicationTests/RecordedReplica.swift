@@ -55,6 +55,10 @@ final class ReplicaDatabase: ReceivingDatabase {
     let state = Mutex(State())
     private unowned let owner: RecordedReplica
 
+    func comparableContent() -> ComparableContent? { nil }
+
+    func receiver(ofDifferenceFrom checksum: Checksum) -> any TransactionReceiver { receiver() }
+
     init(_ name: DatabaseName, owner: RecordedReplica) {
         self.name = name
         self.owner = owner

@@ -59,6 +59,12 @@ package final class Cluster: Sendable {
         for replica in replicas { try replica.start() }
     }
 
+    /// Runs a program to its end, which must be a good one.
+    package func run(_ arguments: [String]) throws {
+        let outcome = try Outcome.of(arguments, in: folder.path)
+        try check(outcome.exit == .code(0), "\(arguments): \(outcome.output.suffix(500))\(outcome.errors)")
+    }
+
     /// Does something that must be done within a time; then the daemons are killed, so that nothing waits for ever.
     package func guarded<Result>(
         _ limit: Duration,

@@ -1,0 +1,147 @@
+import HTTP
+import LTX
+import POSIX
+import SQLiteFormat
+import Store
+
+// Asking for what differs (POST /difference), before a stream is asked for.
+extension StreamClientLoop {
+    /// Brings databases whose state cannot be continued from to the primary's, by what differs.
+    ///
+    /// A database for which that fails gets a snapshot in the stream.
+    ///
+    /// - Parameters:
+    ///   - asked: Databases that the primary told to compare.
+    ///   - client: The client.
+    ///   - http: Its connection.
+    /// - Returns: The databases for which a difference was tried in vain.
+    /// - Throws: When the primary cannot be reached, or no longer.
+    func fetchDifferences(
+        _ asked: Set<DatabaseName>,
+        _ client: StreamClient,
+        _ http: HTTPClient
+    ) throws -> Set<DatabaseName> {
+        var failed: Set<DatabaseName> = []
+        for database in client.target.receivingDatabases {
+            guard client.options.databases?.contains(database.name) ?? true,
+                asked.contains(database.name) || database.positionForStream == nil,
+                client.mayCompare(database.name), !client.isStopping,
+                let content = database.comparableContent()
+            else { continue }
+            do {
+                try fetchDifference(database, content, client, http)
+            } catch let error where Self.isUnreachable(error) {
+                throw error
+            } catch {
+                failed.insert(database.name)
+                guard !client.isStopping else { break }
+                client.logger.info(
+                    "database \"\(database.name)\": cannot get what differs, will ask for all of it: \(error)"
+                )
+            }
+        }
+        return failed
+    }
+
+    /// How long to wait for a primary that cannot read the database now, and between two questions.
+    private static let patience = Duration.seconds(10)
+    private static let pause = Duration.milliseconds(200)
+
+    private func fetchDifference(
+        _ database: any ReceivingDatabase,
+        _ content: ComparableContent,
+        _ client: StreamClient,
+        _ http: HTTPClient
+    ) throws {
+        let patience = MonotonicTime.now + Self.patience
+        var comparison = PageComparison(pageSize: content.pageSize, checksums: content.checksums)
+        while true {
+            let blocks: [UInt32]?
+            do {
+                blocks = try ask(comparison, database, client, http)
+            } catch PrimaryRefusal.status(503, _, _) where MonotonicTime.now < patience && client.pause(Self.pause) {
+                // A program there is in the middle of a transaction.
+                continue
+            }
+            guard let blocks else { return }
+            guard !comparison.acceptsWholeBlocks else { throw DifferenceError.noEnd }
+            guard comparison.describe(blocks, of: content.checksums) else {
+                throw DifferenceError.tooMuch(blocks: blocks.count)
+            }
+        }
+    }
+
+    /// Asks once; a transaction goes to the database.
+    ///
+    /// - Returns: the blocks to describe; nil when the transaction came.
+    private func ask(
+        _ comparison: PageComparison,
+        _ database: any ReceivingDatabase,
+        _ client: StreamClient,
+        _ http: HTTPClient
+    ) throws -> [UInt32]? {
+        let receiver = database.receiver(ofDifferenceFrom: comparison.databaseChecksum)
+        var status = 0
+        var head: [UInt8] = []
+        var isTransaction = false
+        try http.stream(
+            "POST",
+            Self.differenceURL(client.options, database.name),
+            headers: headers(client.target),
+            body: comparison.encoded(),
+            onResponse: { received, headers in
+                status = received
+                guard status == 200 else { return }
+                try join(headers[NodeHeaders.clusterID], client.target)
+            },
+            onBytes: { bytes in
+                var rest = bytes
+                if status == 200, !isTransaction {
+                    head.append(contentsOf: rest.takePrefix(4 - min(head.count, 4)))
+                    isTransaction = Self.isTransaction(head)
+                }
+                if isTransaction {
+                    if !rest.isEmpty { try receiver.write(rest) }
+                } else {
+                    let limit = status == 200 ? PageComparison.maximumByteCount : PrimaryRefusal.maximumText
+                    guard rest.count <= limit - head.count || status != 200 else {
+                        throw DifferenceError.invalidAnswer
+                    }
+                    head.append(contentsOf: rest.prefix(limit - head.count))
+                }
+            }
+        )
+        guard status == 200 else {
+            throw PrimaryRefusal(status: status, text: head, url: client.options.primaryURL)
+        }
+        if isTransaction {
+            try receiver.finish()
+            return nil
+        }
+        return try PageComparison.blocks(decoding: head)
+    }
+
+    private static func isTransaction(_ head: [UInt8]) -> Bool {
+        var mark: [UInt8] = []
+        mark.appendBigEndian(PageComparison.Answer.transaction.rawValue)
+        return head == mark
+    }
+}
+
+/// Why what differs cannot be had.
+enum DifferenceError: Error, CustomStringConvertible {
+    /// So much differs that a snapshot is better.
+    case tooMuch(blocks: Int)
+    /// The primary asks for blocks again and again.
+    case noEnd
+    /// The answer is neither a list nor a transaction.
+    case invalidAnswer
+
+    var description: String {
+        switch self {
+        case .tooMuch(let blocks): "\(blocks) blocks of pages differ"
+        case .noEnd: "the primary asks for more and more checksums"
+        case .invalidAnswer: "the primary's answer is neither a list of blocks nor a transaction"
+        }
+    }
+}

@@ -1,0 +1,210 @@
+import HTTP
+import Harness
+import POSIX
+import Testing
+
+/// A replica that cannot continue from where it stands gets what differs, and no more.
+@Suite(.serialized, .logsOnFailure)
+struct DifferenceTests {
+    private static let pages = 5000
+    private static let fill = """
+        PRAGMA journal_mode=wal; CREATE TABLE t(id INTEGER PRIMARY KEY, b);
+        INSERT INTO t(b) SELECT randomblob(3000) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE
+        i < \(pages)) SELECT i FROM n); PRAGMA wal_checkpoint(TRUNCATE);
+        """
+
+    /// Nodes that keep transactions for so short a time that a replica which was away cannot continue.
+    private func withNodes(
+        retention: String = "1s",
+        _ body: (_ cluster: Cluster, _ primary: DaemonProcess, _ replica: DaemonProcess) throws -> Void
+    ) async throws {
+        let set: (inout NodeSettings) -> Void = {
+            $0.sections["data"] = ["retention: \(retention)", "retention-monitor-interval: 200ms"]
+        }
+        try await withCluster(limit: .seconds(120), configure: set) { cluster in
+            try body(cluster, cluster.primary, try cluster.replica)
+        }
+    }
+
+    /// Pages that the primary sent as differences.
+    private func sent(_ primary: DaemonProcess) -> [Int] {
+        primary.log.split(separator: "\n")
+            .compactMap { line in
+                // `… ID: 53 of 5012 pages differ @ …`
+                let words = line.split(separator: " ")
+                guard let place = words.firstIndex(of: "differ"), place >= 4, words[place - 1] == "pages"
+                else { return nil }
+                return Int(words[place - 4])
+            }
+    }
+
+    private func snapshots(_ primary: DaemonProcess, _ name: String) -> Int {
+        primary.log.split(separator: "\n").count { $0.contains("writing snapshot \\\"\(name)") }
+    }
+
+    private func files(_ node: DaemonProcess, _ name: String) throws -> [String] {
+        try Files.list(node.settings.dataFolder + "/dbs/\(name)/ltx").map(\.name)
+    }
+
+    @Test
+    func `A replica that was away for longer than retention gets the pages that differ`() async throws {
+        try await withNodes { _, primary, replica in
+            let name = "away.db"
+            try primary.sqlite3(name, Self.fill)
+            try waitForSamePosition(name, primary, replica)
+            let whole = snapshots(primary, name)
+            try replica.stop()
+            let changes = "UPDATE t SET b = randomblob(3000) WHERE id % 100 = 7;"
+            try primary.sqlite3(name, changes)
+            let before = try primary.position(name)
+            try eventually("the transaction is gone") {
+                try primary.sqlite3(name, "INSERT INTO t(b) VALUES('later');")
+                return try !files(primary, name).contains { $0.contains("\(before.txid)") }
+            }
+            try replica.start()
+            try expectConverged(name, primary, replica, isReplayed: false)
+            let pages = try #require(sent(primary).first)
+            #expect((50...250).contains(pages), "\(pages) pages")
+            #expect(snapshots(primary, name) == whole)
+            #expect(replica.runLog.contains("difference received for"))
+            // It goes on as ever.
+            try primary.sqlite3(name, "DELETE FROM t WHERE id > 4000; VACUUM;")
+            try expectConverged(name, primary, replica, isReplayed: false)
+            try replica.stop()
+            try replica.start()
+            try expectConverged(name, primary, replica, isReplayed: false)
+        }
+    }
+
+    @Test
+    func `A primary whose disk was restored takes its replicas back by what differs`() async throws {
+        try await withNodes(retention: "10m") { cluster, primary, replica in
+            let name = "restored.db"
+            try primary.sqlite3(name, Self.fill)
+            try waitForSamePosition(name, primary, replica)
+            try primary.stop()
+            let copy = cluster.folder.path + "/copy"
+            try cluster.run(["cp", "-a", primary.settings.dataFolder, copy])
+            try primary.start()
+            try primary.sqlite3(
+                name,
+                "UPDATE t SET b = randomblob(3000) WHERE id % 100 = 7; DELETE FROM t WHERE id > 4900;"
+            )
+            try waitForSamePosition(name, primary, replica)
+            let whole = snapshots(primary, name)
+            try primary.stop()
+            try cluster.run(["rm", "-rf", primary.settings.dataFolder])
+            try cluster.run(["cp", "-a", copy, primary.settings.dataFolder])
+            try primary.start()
+            try expectConverged(name, primary, replica, isReplayed: false)
+            #expect(try replica.sqlite3(name, "SELECT count(*) FROM t;") == "\(Self.pages)")
+            #expect(snapshots(primary, name) == whole)
+            let pages = try #require(sent(primary).last)
+            #expect((50...400).contains(pages), "\(pages) pages")
+        }
+    }
+
+    @Test
+    func `A replica that lost its records keeps its content and gets what differs`() async throws {
+        try await withNodes(retention: "10m") { cluster, primary, replica in
+            let name = "records.db"
+            try primary.sqlite3(name, Self.fill)
+            try waitForSamePosition(name, primary, replica)
+            let whole = snapshots(primary, name)
+            try replica.kill()
+            let folder = replica.settings.dataFolder + "/dbs/" + name
+            try cluster.run(["sh", "-c", "rm -f \(folder)/checksums \(folder)/ltx/*"])
+            try primary.sqlite3(name, "UPDATE t SET b = randomblob(3000) WHERE id % 500 = 7;")
+            try replica.start()
+            try expectConverged(name, primary, replica, isReplayed: false)
+            #expect(snapshots(primary, name) == whole)
+            #expect(sent(primary).last.map { (3...50).contains($0) } ?? false, "\(sent(primary)) pages")
+        }
+    }
+
+    @Test
+    func `What cannot be compared is sent whole`() async throws {
+        try await withNodes(retention: "10m") { cluster, primary, replica in
+            let name = "shape.db"
+            try primary.sqlite3(name, Self.fill)
+            try waitForSamePosition(name, primary, replica)
+            try replica.kill()
+            let folder = replica.settings.dataFolder + "/dbs/" + name
+            try cluster.run(["sh", "-c", "rm -f \(folder)/checksums \(folder)/ltx/*"])
+            try primary.sqlite3(name, "PRAGMA journal_mode=delete; PRAGMA page_size=8192; VACUUM;")
+            let whole = snapshots(primary, name)
+            try replica.start()
+            try expectConverged(name, primary, replica, isReplayed: false)
+            #expect(snapshots(primary, name) == whole + 1)
+        }
+    }
+
+    @Test
+    func `Differences are right while the primary is being written, and when the connection breaks`()
+        async throws
+    {
+        try await withNodes { cluster, primary, replica in
+            let name = "busy.db"
+            try primary.sqlite3(name, Self.fill)
+            try waitForSamePosition(name, primary, replica)
+            let writer = try Program(
+                [
+                    try Binary.path("workload"), "write", primary.path("other.db"), "wal", "7", "mixed",
+                    "100000",
+                ],
+                output: cluster.folder.path + "/writer"
+            )
+            defer { try? writer.kill() }
+            let busy = try primary.open(name)
+            for round in 1...3 {
+                try replica.kill()
+                let end = MonotonicTime.now + .milliseconds(1500)
+                var number = 0
+                while MonotonicTime.now < end {
+                    number += 1
+                    try busy.run("UPDATE t SET b = randomblob(3000) WHERE id % 1000 = \(number % 1000)")
+                }
+                try replica.start(until: .running)
+                // In the middle of it, perhaps.
+                if round == 2 {
+                    pause(.milliseconds(Int64.random(in: 100...600)))
+                    try replica.kill()
+                    try replica.start(until: .running)
+                }
+                for number in 0..<200 { try busy.run("UPDATE t SET b = \(number) WHERE id = \(number * 7)") }
+                try replica.wait(for: .ready)
+                try waitForSamePosition(name, primary, replica)
+            }
+            busy.close()
+            try writer.kill()
+            try expectConverged(name, primary, replica, isReplayed: false)
+            try expectConverged("other.db", primary, replica, isReplayed: false)
+            #expect(!sent(primary).isEmpty)
+        }
+    }
+
+    @Test(arguments: [
+        ("/difference", 400, "name a database"), ("/difference?db=none.db", 404, "database not found"),
+        ("/difference?db=%2F", 400, "db:"),
+    ])
+    func `Requests that are none are refused`(path: String, status: Int, text: String) async throws {
+        try await withNodes { _, primary, _ in
+            func post(_ path: String, _ headers: HTTPHeaders, _ body: [UInt8]) throws -> HTTPClient.Response {
+                try HTTPClient()
+                    .request(
+                        "POST",
+                        "http://127.0.0.1:\(primary.settings.port)\(path)",
+                        headers: headers,
+                        body: body
+                    )
+            }
+            var body: [UInt8] = [0x4C, 0x46, 0x50, 0x43, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0]
+            let headers: HTTPHeaders = ["Litefs-Id": "00000000000000AB"]
+            let answer = try post(path, headers, body)
+            #expect(answer.status == status && String(decoding: answer.body, as: UTF8.self).contains(text))
+            #expect(try post(path, [:], body).status == 400)
+            body[0] = 0
+            #expect(try post("/difference?db=a", headers, body).status == 400)
+        }
+    }
+}
