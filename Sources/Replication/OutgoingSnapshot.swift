@@ -76,7 +76,7 @@ final class OutgoingSnapshot: OutgoingFile {
 
     /// Begins to send what differs from a client's database with the checksum `preApply`; ends the read when it goes.
     ///
-    /// - Parameter pages: in ascending order, without the lock page.
+    /// `pages` are in ascending order, without the lock page.
     convenience init(
         differenceOf name: DatabaseName,
         _ source: any ConsistentRead,

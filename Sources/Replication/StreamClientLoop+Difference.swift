@@ -59,7 +59,9 @@ extension StreamClientLoop {
             let blocks: [UInt32]?
             do {
                 blocks = try ask(comparison, database, client, http)
-            } catch PrimaryRefusal.status(503, _, _) where MonotonicTime.now < patience && client.pause(Self.pause) {
+            } catch PrimaryRefusal.status(503, _, _)
+                where MonotonicTime.now < patience && client.pause(Self.pause)
+            {
                 // A program there is in the middle of a transaction.
                 continue
             }
