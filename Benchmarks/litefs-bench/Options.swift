@@ -5,7 +5,7 @@ struct Options {
     /// An empty folder to work in; somebody else removes it.
     var folder = ""
     /// The primary's `fuse.passthrough`.
-    var passthrough = "off"
+    var passthrough = "auto"
     /// Names of the scenarios to run; empty for all.
     var scenarios: [String] = []
     /// Smaller databases and fewer rounds.

@@ -94,7 +94,7 @@ public struct Config: Equatable, Sendable {
 
         /// `fuse.passthrough`: whether logs and wal-indexes go past the daemon: `off`, `auto` (where that is possible) or `on` (it
         /// must be possible).
-        public var passthrough = "off"
+        public var passthrough = "auto"
 
         /// `fuse.debug`: whether every FUSE request is logged.
         public var debug = false

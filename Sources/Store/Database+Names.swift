@@ -23,6 +23,7 @@ extension Database {
             lastDatabaseChange = .now
             switch kind {
             case .database:
+                isLogGivenUp = true
                 try adoptDatabase(file)
             case .journal:
                 journal = Self.journalState(of: file)

@@ -55,8 +55,8 @@ public final class Database: @unchecked Sendable {
     let wal = WALCapture()
     /// Pages that have a committed frame in the log.
     var walPages = PageSet()
-    /// Whether the log may go with what is in it: the wal-index was removed, which SQLite does first, or the database was cut below
-    /// what the log says of it, as whoever puts another file in its place does.
+    /// Whether the log may go with what is in it: the wal-index was removed, which SQLite does first, or somebody put another file
+    /// in the place of the database, in it or under its name.
     var isLogGivenUp = false
     /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.
     var logOnly = PageSet()

@@ -11,7 +11,7 @@ import Testing
         #expect(config.data.retention.description == "10m0s")
         #expect(config.data.retentionMonitorInterval.description == "1m0s")
         #expect(
-            config.fuse.dir == "/litefs" && !config.fuse.allowOther && config.fuse.passthrough == "off"
+            config.fuse.dir == "/litefs" && !config.fuse.allowOther && config.fuse.passthrough == "auto"
                 && !config.fuse.debug
         )
         #expect(config.http.addr.description == ":20202" && config.http.snapshotTimeout == .zero)

@@ -27,7 +27,7 @@ package struct NodeSettings: Sendable {
     /// Whether SQLite's logs pass through (`fuse.passthrough`), when nothing that a run is started with needs them not to.
     ///
     /// `LITEFS_TEST_PASSTHROUGH` says it for all tests.
-    package var passthrough = CurrentProcess.environment("LITEFS_TEST_PASSTHROUGH") ?? "off"
+    package var passthrough = CurrentProcess.environment("LITEFS_TEST_PASSTHROUGH") ?? "auto"
     /// More lines for each section, without indentation.
     package var sections: [String: [String]] = [:]
     /// Lines at the end of the file.
