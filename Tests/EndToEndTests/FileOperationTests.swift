@@ -101,6 +101,39 @@ struct FileOperationTests {
         try expectConverged("target.db", primary, replica)
     }
 
+    /// What people do to restore a copy: the log of the old content goes, although it has commits that the file never had.
+    @Test(arguments: [
+        "cp $COPY $DB && rm $DB-wal $DB-shm", "cp $COPY $DB && rm $DB-shm $DB-wal",
+        "rm $DB && cp $COPY $DB && rm $DB-wal $DB-shm",
+        "cp $COPY $DB.new && mv $DB.new $DB && rm $DB-wal $DB-shm",
+        "rm $DB-shm $DB-wal && cp $COPY $DB", "rm $DB $DB-shm $DB-wal && cp $COPY $DB",
+    ])
+    func `A copy is put in the place of a database with a log`(commands: String) throws {
+        let cluster = try Cluster.current()
+        let (primary, replica) = try nodes()
+        let name = "restored-\(commands.utf8.reduce(UInt32(0)) { $0 &* 31 &+ UInt32($1) }).db"
+        let copy = try SQLiteConnection(cluster.folder.path + "/copy.db")
+        try copy.run("CREATE TABLE IF NOT EXISTS u(a); DELETE FROM u; INSERT INTO u VALUES('copied')")
+        copy.close()
+        let program = try SQLiteProcess(folder: primary.mount, pipes: cluster.folder.path + "/" + name)
+        try program.send("c open $DIR/" + name)
+        _ = try program.receive()
+        try program.send(
+            "c run PRAGMA journal_mode=wal; CREATE TABLE t(a); PRAGMA wal_checkpoint; INSERT INTO t VALUES(randomblob(9000))"
+        )
+        #expect(try program.receive().code == 0)
+        try program.kill()
+        #expect(try Files.status(primary.path(name + "-wal")).size > 9000)
+        try cluster.run([
+            "sh", "-ec", "COPY=\(cluster.folder.path)/copy.db; DB=\(primary.path(name)); " + commands,
+        ])
+        #expect(try primary.sqlite3(name, "SELECT a FROM u; PRAGMA integrity_check;") == "copied\nok")
+        try eventually("the new content on the replica") {
+            (try? replica.sqlite3(name, "SELECT a FROM u;")) == "copied"
+        }
+        try expectConverged(name, primary, replica)
+    }
+
     @Test
     func `Other files and folders stay on the primary and are named once in the log`() throws {
         let cluster = try Cluster.current()
