@@ -21,6 +21,9 @@ struct Measurement {
         case ofNative = "of native"
         /// A multiple of the time that the native folder takes; less is better.
         case timesNative = "x native"
+        /// A multiple of the time that a fresh replica takes; less is better.
+        case timesFresh = "x fresh"
+        case seconds = "s"
         case milliseconds = "ms"
         case mebibytes = "MiB"
     }

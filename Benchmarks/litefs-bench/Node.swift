@@ -91,6 +91,35 @@ final class Node {
         self.process = nil
     }
 
+    /// Kills the daemon; the next start takes its dead mount away.
+    func kill() {
+        guard let process else { return }
+        process.send(signal: Signal.kill.rawValue)
+        _ = process.waitForExit()
+        self.process = nil
+    }
+
+    /// Processor time of the daemon so far, in seconds.
+    func processorSeconds() throws -> Double {
+        guard let process else { throw BenchmarkError("\(name) does not run") }
+        let text = String(decoding: try Files.read("/proc/\(process.pid)/stat"), as: UTF8.self)
+        // After the name, which may hold spaces: state is field 3, utime 14, stime 15, in hundredths.
+        let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+            throw BenchmarkError("the kernel does not say the processor time of \(name)")
+        }
+        return (user + system) / 100
+    }
+
+    /// Removes what it recorded of a database, but not the database itself: it does not know then where that stands.
+    ///
+    /// It must not run.
+    func forgetRecords(of database: String) throws {
+        let folder = self.folder + "/data/dbs/" + database
+        try Files.unlink(folder + "/checksums", ifExists: true)
+        for file in try Files.list(folder + "/ltx") { try Files.unlink(folder + "/ltx/" + file.name) }
+    }
+
     /// Removes what it stored.
     ///
     /// It must not run.

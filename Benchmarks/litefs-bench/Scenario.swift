@@ -21,6 +21,9 @@ struct Scenario: Sendable {
         Scenario(name: "latency", database: "latency.db", run: latency),
         Scenario(name: "fresh-replica", database: "fresh.db", run: freshReplica),
         Scenario(name: "memory", database: "memory.db", run: memory),
+        Scenario(name: "catch-up", database: "catchup.db", run: catchUp),
+        Scenario(name: "resync", database: "resync.db", run: resync),
+        Scenario(name: "restart", database: "restart.db", run: restart),
     ]
 }
 
