@@ -107,6 +107,7 @@ struct FileOperationTests {
         "rm $DB && cp $COPY $DB && rm $DB-wal $DB-shm",
         "cp $COPY $DB.new && mv $DB.new $DB && rm $DB-wal $DB-shm",
         "rm $DB-shm $DB-wal && cp $COPY $DB", "rm $DB $DB-shm $DB-wal && cp $COPY $DB",
+        "rm $DB-wal $DB-shm $DB && cp $COPY $DB", "rm $DB-wal $DB && cp $COPY $DB && rm $DB-shm",
     ])
     func `A copy is put in the place of a database with a log`(commands: String) throws {
         let cluster = try Cluster.current()
