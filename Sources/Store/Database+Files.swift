@@ -159,7 +159,9 @@ extension Database {
         precondition(kind != .database, "a database is dropped, not unlinked")
         // The kernel tells of the end of an open file some moments later than the program's call returns.
         let patience = MonotonicTime.now + .milliseconds(20)
-        while kind == .wal, file(.wal)?.isInUse == true, MonotonicTime.now < patience { pause(.microseconds(200)) }
+        while kind == .wal, file(.wal)?.isInUse == true, MonotonicTime.now < patience {
+            pause(.microseconds(200))
+        }
         try changing { () throws(Errno) in
             guard files[kind] != nil else { throw .noEntry }
             try checkChange(isOwn: isOwn)
