@@ -34,6 +34,9 @@ enum Benchmark {
             }
             print(report.table)
             if let path = options.jsonPath { try report.writeJSON(to: path) }
+            if let path = options.plotPath {
+                try Files.replace(path, with: Array(Plot(report: report).svg.utf8))
+            }
         } catch {
             complain(error)
             return 1

@@ -12,6 +12,8 @@ struct Options {
     var isQuick = false
     /// Where to write the results as JSON.
     var jsonPath: String?
+    /// Where to write the shares of native speed as a picture (SVG).
+    var plotPath: String?
 
     /// Rounds of which medians are taken.
     var rounds: Int { isQuick ? 5 : 7 }
@@ -21,6 +23,7 @@ struct Options {
 
     static let usage = """
         usage: litefs-bench --litefs BINARY --dir FOLDER [--quick] [--passthrough auto|on|off] [--scenario NAME]... [--json FILE]
+                            [--plot FILE]
         scenarios: \(Scenario.all.map(\.name).joined(separator: " "))
         """
 
@@ -33,6 +36,7 @@ struct Options {
             case "--dir": folder = try Self.value(of: option, &rest)
             case "--passthrough": passthrough = try Self.value(of: option, &rest)
             case "--json": jsonPath = try Self.value(of: option, &rest)
+            case "--plot": plotPath = try Self.value(of: option, &rest)
             case "--scenario":
                 let name = try Self.value(of: option, &rest)
                 guard Scenario.all.contains(where: { $0.name == name }) else {
