@@ -27,34 +27,37 @@ public enum MountFolder {
     ///   - path: The folder.
     ///   - keepsMounts: Whether what is mounted there stays, as `-skip-unmount` asks for.
     ///   - logger: Hears of each mount that is removed.
+    /// - Returns: The names that the mount is going to hide.
     /// - Throws: `MountFolderError` when something is mounted there that must stay, or the folder cannot be made.
+    @discardableResult
     public static func prepare(
         _ path: String,
         keepsMounts: Bool,
         logger: Logger
-    ) throws(MountFolderError) {
+    ) throws(MountFolderError) -> Set<String> {
         if !keepsMounts { try clear(path, logger: logger) }
         do {
             try Files.makeDirectories(path, mode: 0o777)
         } catch {
             throw .cannotMake(path: path, error)
         }
-        if !keepsMounts { warnOfHiddenFiles(path, logger: logger) }
+        return keepsMounts ? [] : hiddenNames(path, logger: logger)
     }
 
-    /// Says what the mount is going to hide.
+    /// The names that the mount is going to hide; warns of them.
     ///
     /// While nothing is mounted, a program that opens a database makes an empty one in the bare folder. When the mount comes back,
-    /// it still holds that one, finds the real database's log under the name beside it, and SQLite removes a log whose
+    /// it still holds that one, finds the real database's log under the name beside it, and SQLite wants to remove a log whose
     /// database is empty (docs/CONSISTENCY.md, "While the mount is away").
-    private static func warnOfHiddenFiles(_ path: String, logger: Logger) {
+    private static func hiddenNames(_ path: String, logger: Logger) -> Set<String> {
         let names = ((try? Files.list(path)) ?? []).map(\.name).sorted()
-        guard !names.isEmpty else { return }
+        guard !names.isEmpty else { return [] }
         let some = names.prefix(shownNames).joined(separator: ", ") + (names.count > shownNames ? ", …" : "")
         logger.warning(
             "the folder \(path) is not empty: the mount hides \(some). A program that ran while nothing was mounted may have made "
                 + "them, and must open its database again, or it can do harm to the one on the mount"
         )
+        return Set(names)
     }
 
     /// So many names are in a message at most.

@@ -15,7 +15,10 @@ extension Node {
     }
 
     /// Removes a dead mount at `fuse.dir` and makes the folder.
-    func prepareMountFolder(_ parts: Parts) throws(StartError) {
+    ///
+    /// Returns the names in it, which the mount is going to hide.
+    @discardableResult
+    func prepareMountFolder(_ parts: Parts) throws(StartError) -> Set<String> {
         try parts.run("prepare fuse.dir") {
             try MountFolder.prepare(config.fuse.dir, keepsMounts: keepsMounts, logger: logger)
         }

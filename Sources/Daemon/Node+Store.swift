@@ -32,7 +32,7 @@ extension Node {
     /// The daemon of that mount is gone, because the data directory is ours; what the kernel knew of its files is believed a little
     /// longer. Its dead mount must stay until then: it keeps programs from all names.
     func outwaitEarlierMounts(_ store: Store) {
-        let end = store.owned + .seconds(MountedFileSystem.databaseTimeout)
+        let end = store.owned + MountedFileSystem.databaseMemory
         pause(max(.zero, end - MonotonicTime.now))
     }
 

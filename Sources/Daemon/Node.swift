@@ -54,7 +54,7 @@ public struct Node: Sendable {
         let server = try listen(parts)
         let store = try openStore(parts)
         outwaitEarlierMounts(store)
-        try prepareMountFolder(parts)
+        store.noteHidden(try prepareMountFolder(parts))
         let state = NodeState(
             isCandidate: lease.isPrimary,
             mountPath: config.fuse.dir,

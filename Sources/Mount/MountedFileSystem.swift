@@ -29,6 +29,9 @@ public final class MountedFileSystem: FileSystem {
     /// gone and they are no longer believed, that fails. So a program with a file of one mount never gets to the log or
     /// the journal of the next, which appears later than this after the end of the daemon before (`Node.outwaitEarlierMounts`).
     public static let databaseTimeout = 0.1
+
+    /// How long it takes until the kernel has forgotten such attributes, which it counts in ticks of up to 10 ms.
+    public static let databaseMemory = Duration.milliseconds(120)
     private let passesThrough = Atomic<Bool>(false)
     private let isLeft = Atomic<Bool>(false)
 
@@ -59,7 +62,7 @@ public final class MountedFileSystem: FileSystem {
     /// Database files cannot be looked at from now on. Returns when the kernel has forgotten what it knew of those that are open.
     public func leave() {
         isLeft.store(true, ordering: .relaxed)
-        let end = MonotonicTime.now + .seconds(Self.databaseTimeout)
+        let end = MonotonicTime.now + Self.databaseMemory
         while store.databases.contains(where: \.isOpenOnMount), MonotonicTime.now < end {
             pause(.milliseconds(2))
         }

@@ -9,8 +9,9 @@ import SQLiteFormat
 //        4  1 if blocks that differ and are not described may come whole, 0 if the answer shall name them
 //        4  page size
 //        4  number of pages n
+//        8  checksum of the database
 //     for each block of 1024 pages, the last may be shorter:
-//        8  XOR of the checksums of its pages
+//        8  digest of the checksums of its pages
 //     for each block that is described, in ascending order:
 //        4  number of the block, from 0
 //        8  checksum of each of its pages; 0 where none is known
@@ -41,7 +42,11 @@ public struct PageComparison: Equatable, Sendable {
     public let pageSize: PageSize
     /// Pages of the database.
     public let pageCount: UInt32
-    /// XOR of the page checksums of each block.
+    /// The checksum of the database: what the answer applies to.
+    public let databaseChecksum: Checksum
+    /// A digest of the page checksums of each block.
+    ///
+    /// Not their XOR: CRCs are linear, so two pages that changed in the same way at the same place would cancel out.
     public let digests: [UInt64]
     /// The checksums of the pages of some blocks, by number of the block.
     public private(set) var described: [UInt32: ArraySlice<UInt64>] = [:]
@@ -53,7 +58,8 @@ public struct PageComparison: Equatable, Sendable {
         self.pageSize = pageSize
         let count = UInt32(checksums.count)
         pageCount = count
-        digests = (0..<Self.blockCount(count)).map { checksums[Self.pages(of: $0, count)].reduce(0, ^) }
+        databaseChecksum = Checksum(rawValue: checksums.reduce(0, ^) | Checksum.flag)
+        digests = (0..<Self.blockCount(count)).map { Self.digest(checksums[Self.pages(of: $0, count)]) }
     }
 
     /// Adds the checksums of some blocks.
@@ -68,8 +74,18 @@ public struct PageComparison: Equatable, Sendable {
         return encodedByteCount <= Self.maximumByteCount
     }
 
-    /// The database checksum that follows from the digests.
-    public var databaseChecksum: Checksum { Checksum(rawValue: digests.reduce(0, ^) | Checksum.flag) }
+    /// A digest that changes when any checksum does, whatever the others do: a chain of multiplications and shifts, as the finalizer of
+    /// SplitMix64 has them, over checksum and place.
+    static func digest(_ checksums: ArraySlice<UInt64>) -> UInt64 {
+        var digest: UInt64 = UInt64(checksums.count)
+        for checksum in checksums {
+            var value = (digest ^ checksum) &+ 0x9E37_79B9_7F4A_7C15
+            value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+            digest = value ^ (value >> 31)
+        }
+        return digest
+    }
 
     // MARK: - Comparing
 
@@ -94,7 +110,7 @@ public struct PageComparison: Equatable, Sendable {
         let count = UInt32(checksums.count)
         for block in 0..<Self.blockCount(count) {
             let places = Self.pages(of: block, count)
-            if Int(block) < digests.count, checksums[places].reduce(0, ^) == digests[Int(block)] { continue }
+            if Int(block) < digests.count, Self.digest(checksums[places]) == digests[Int(block)] { continue }
             guard Int(block) >= digests.count || described[block] != nil || acceptsWholeBlocks else {
                 unknown.append(block)
                 continue
@@ -121,7 +137,7 @@ public struct PageComparison: Equatable, Sendable {
 
     // MARK: - Wire
 
-    private static let fixedByteCount = 16
+    private static let fixedByteCount = 24
 
     private var encodedByteCount: Int {
         Self.fixedByteCount + digests.count * 8 + described.values.reduce(0) { $0 + 4 + $1.count * 8 }
@@ -135,6 +151,7 @@ public struct PageComparison: Equatable, Sendable {
         bytes.appendBigEndian(UInt32(acceptsWholeBlocks ? 1 : 0))
         bytes.appendBigEndian(pageSize.rawValue)
         bytes.appendBigEndian(pageCount)
+        bytes.appendBigEndian(databaseChecksum.rawValue)
         for digest in digests { bytes.appendBigEndian(digest) }
         for (block, checksums) in described.sorted(by: { $0.key < $1.key }) {
             bytes.appendBigEndian(block)
@@ -157,6 +174,7 @@ public struct PageComparison: Equatable, Sendable {
         self.pageSize = pageSize
         acceptsWholeBlocks = mode == 1
         pageCount = try reader.next(UInt32.self)
+        databaseChecksum = Checksum(rawValue: try reader.next(UInt64.self))
         let blocks = Self.blockCount(pageCount)
         digests = try reader.next(UInt64.self, count: Int(blocks))
         var previous: UInt32?

@@ -14,46 +14,61 @@ extension StreamClientLoop {
     ///   - asked: Databases that the primary told to compare.
     ///   - client: The client.
     ///   - http: Its connection.
-    /// - Returns: The databases for which a difference was tried in vain.
+    /// - Returns: The databases for which a difference came, and those for which it did not and a snapshot is needed.
     /// - Throws: When the primary cannot be reached, or no longer.
-    func fetchDifferences(
+    mutating func fetchDifferences(
         _ asked: Set<DatabaseName>,
         _ client: StreamClient,
         _ http: HTTPClient
-    ) throws -> Set<DatabaseName> {
+    ) throws -> (received: Set<DatabaseName>, failed: Set<DatabaseName>) {
+        let patience = MonotonicTime.now + Self.patience
+        var received: Set<DatabaseName> = []
         var failed: Set<DatabaseName> = []
         for database in client.target.receivingDatabases {
-            guard client.options.databases?.contains(database.name) ?? true,
-                asked.contains(database.name) || database.positionForStream == nil,
-                client.mayCompare(database.name), !client.isStopping,
-                let content = database.comparableContent()
+            let name = database.name
+            guard client.options.databases?.contains(name) ?? true, !client.isStopping,
+                asked.contains(name) || database.positionForStream == nil
             else { continue }
+            guard client.mayCompare(name), let content = database.comparableContent() else {
+                // One that has nothing needs no comparison, and is told so only when it has something.
+                if asked.contains(name) { failed.insert(name) }
+                continue
+            }
             do {
-                try fetchDifference(database, content, client, http)
+                try fetchDifference(database, content, client, http, patience)
+                received.insert(name)
+                breaks = 0
+            } catch PrimaryRefusal.status(404, _, _) where !asked.contains(name) {
+                // The primary has no such database; or it knows nothing of differences, and will not tell to compare.
+                continue
+            } catch DifferenceError.brokenOff(let reason) where breaks < Self.breakLimit {
+                breaks += 1
+                throw PrimaryRefusal.unreachable(url: client.options.primaryURL, reason: reason)
             } catch let error where Self.isUnreachable(error) {
                 throw error
             } catch {
-                failed.insert(database.name)
-                guard !client.isStopping else { break }
+                failed.insert(name)
                 client.logger.info(
-                    "database \"\(database.name)\": cannot get what differs, will ask for all of it: \(error)"
+                    "database \"\(name)\": cannot get what differs, will ask for all of it: \(error)"
                 )
             }
         }
-        return failed
+        return (received, failed)
     }
 
-    /// How long to wait for a primary that cannot read the database now, and between two questions.
+    /// How long to wait for a primary that cannot read databases now, and between two questions.
     private static let patience = Duration.seconds(10)
+    /// So many times in a row an answer may break off before a snapshot is asked for.
+    private static let breakLimit = 2
     private static let pause = Duration.milliseconds(200)
 
     private func fetchDifference(
         _ database: any ReceivingDatabase,
         _ content: ComparableContent,
         _ client: StreamClient,
-        _ http: HTTPClient
+        _ http: HTTPClient,
+        _ patience: MonotonicTime
     ) throws {
-        let patience = MonotonicTime.now + Self.patience
         var comparison = PageComparison(pageSize: content.pageSize, checksums: content.checksums)
         while true {
             let blocks: [UInt32]?
@@ -86,33 +101,38 @@ extension StreamClientLoop {
         var status = 0
         var head: [UInt8] = []
         var isTransaction = false
-        try http.stream(
-            "POST",
-            Self.differenceURL(client.options, database.name),
-            headers: headers(client.target),
-            body: comparison.encoded(),
-            onResponse: { received, headers in
-                status = received
-                guard status == 200 else { return }
-                try join(headers[NodeHeaders.clusterID], client.target)
-            },
-            onBytes: { bytes in
-                var rest = bytes
-                if status == 200, !isTransaction {
-                    head.append(contentsOf: rest.takePrefix(4 - min(head.count, 4)))
-                    isTransaction = Self.isTransaction(head)
-                }
-                if isTransaction {
-                    if !rest.isEmpty { try receiver.write(rest) }
-                } else {
-                    let limit = status == 200 ? PageComparison.maximumByteCount : PrimaryRefusal.maximumText
-                    guard rest.count <= limit - head.count || status != 200 else {
-                        throw DifferenceError.invalidAnswer
+        do {
+            try http.stream(
+                "POST",
+                Self.differenceURL(client.options, database.name),
+                headers: headers(client.target),
+                body: comparison.encoded(),
+                onResponse: { received, headers in
+                    status = received
+                    guard status == 200 else { return }
+                    try join(headers[NodeHeaders.clusterID], client.target)
+                },
+                onBytes: { bytes in
+                    var rest = bytes
+                    if status == 200, !isTransaction {
+                        head.append(contentsOf: rest.takePrefix(4 - min(head.count, 4)))
+                        isTransaction = Self.isTransaction(head)
                     }
-                    head.append(contentsOf: rest.prefix(limit - head.count))
+                    if isTransaction {
+                        if !rest.isEmpty { try receiver.write(rest) }
+                    } else {
+                        let limit =
+                            status == 200 ? PageComparison.maximumByteCount : PrimaryRefusal.maximumText
+                        guard rest.count <= limit - head.count || status != 200 else {
+                            throw DifferenceError.invalidAnswer
+                        }
+                        head.append(contentsOf: rest.prefix(limit - head.count))
+                    }
                 }
-            }
-        )
+            )
+        } catch let error as HTTPClientError where status == 200 {
+            throw DifferenceError.brokenOff(error.reason)
+        }
         guard status == 200 else {
             throw PrimaryRefusal(status: status, text: head, url: client.options.primaryURL)
         }
@@ -138,11 +158,14 @@ enum DifferenceError: Error, CustomStringConvertible {
     case noEnd
     /// The answer is neither a list nor a transaction.
     case invalidAnswer
+    /// The answer ended too early.
+    case brokenOff(String)
 
     var description: String {
         switch self {
         case .tooMuch(let blocks): "\(blocks) blocks of pages differ"
         case .noEnd: "the primary asks for more and more checksums"
+        case .brokenOff(let reason): "the answer with what differs broke off: \(reason)"
         case .invalidAnswer: "the primary's answer is neither a list of blocks nor a transaction"
         }
     }

@@ -16,8 +16,12 @@ struct StreamClientLoop {
     private var wireProtocol = HTTPClient.WireProtocol.http1
     /// Databases that the primary told to compare when the last stream ended.
     private var asked: Set<DatabaseName> = []
-    /// Whether what differs could be had the last time.
-    private var comparesPages = true
+    /// Databases for which what differs came before this stream: being told to compare them again would lead nowhere.
+    private var compared: Set<DatabaseName> = []
+    /// Whether the next stream asks for snapshots, because comparing led nowhere.
+    private var needsSnapshots = false
+    /// How often in a row an answer with what differs broke off.
+    var breaks = 0
 
     init(first delay: Duration) {
         backoff = Backoff(first: delay)
@@ -46,8 +50,12 @@ struct StreamClientLoop {
             return !client.isStopping
         } catch let wanted as StreamComparison {
             client.noteDisconnected(nil)
-            asked.formUnion(wanted.databases)
-            return !client.isStopping
+            guard !client.isStopping else { return false }
+            if compared.isDisjoint(with: wanted.databases) {
+                asked.formUnion(wanted.databases)
+                return true
+            }
+            needsSnapshots = true
         } catch {
             client.noteDisconnected("\(error)")
             guard !client.isStopping else { return false }
@@ -78,8 +86,14 @@ struct StreamClientLoop {
         let http = HTTPClient(protocol: wireProtocol, limits: limits)
         guard client.use(http) else { return }
 
-        comparesPages = try fetchDifferences(asked, client, http).isEmpty
-        asked = []
+        var comparesPages = !needsSnapshots
+        compared = []
+        if comparesPages {
+            let differences = try fetchDifferences(asked, client, http)
+            compared = differences.received
+            comparesPages = differences.failed.isEmpty
+        }
+        (asked, needsSnapshots) = ([], false)
         let target = client.target
         var positions = PositionMap()
         for database in target.receivingDatabases where options.databases?.contains(database.name) ?? true {

@@ -51,6 +51,9 @@ extension StreamServer {
             throw Refusal(status: 404, message: "database not found: \(name)")
         }
         let read: any ConsistentRead
+        guard database.storedPosition.postApply != .empty else {
+            throw Refusal(status: 409, message: "database \(name) has no pages")
+        }
         do {
             read = try database.consistentRead(deadline: .now + options.snapshotWait)
         } catch {

@@ -71,8 +71,12 @@ extension StreamSession {
     private func next(for database: any StreamableDatabase) -> Next {
         let primary = database.storedPosition
         let client = positions[database.name]
-        // A snapshot may be ahead of the log, which then catches up.
-        if let client, client.txid > primary.txid, sent.contains(database.name) { return .nothing }
+        // A snapshot or a difference may be ahead of the log, which then catches up.
+        if let client, client.txid > primary.txid,
+            sent.contains(database.name) || client.txid <= database.capturedPosition.txid
+        {
+            return .nothing
+        }
 
         var file: (any OutgoingFile)?
         var found: StreamPlan.NextFile?

@@ -25,6 +25,8 @@ public protocol StreamableDatabase: AnyObject, Sendable {
     var name: DatabaseName { get }
     /// The last transaction that is in the log.
     var storedPosition: Position { get }
+    /// The last transaction; it may not be in the log yet.
+    var capturedPosition: Position { get }
     /// Its LTX files.
     var log: TransactionLog { get }
     /// A consistent read at the last transaction, which may not be in the log yet.
@@ -67,6 +69,9 @@ extension Store: StreamSource {
 }
 
 extension Database: StreamableDatabase {
+    /// The position of the summary.
+    public var capturedPosition: Position { summary.position }
+
     /// A snapshot.
     public func consistentRead(deadline: MonotonicTime) throws -> any ConsistentRead {
         try snapshot(deadline: deadline)

@@ -29,7 +29,6 @@ public final class BackingFile: Sendable {
     /// Open files of the mount that it backs.
     private let users = Atomic<Int>(0)
     private let passing = Atomic<Bool>(false)
-    private let used = Atomic<Bool>(false)
 
     /// Takes over an open file.
     public init(_ descriptor: consuming FileDescriptor) {
@@ -50,12 +49,8 @@ public final class BackingFile: Sendable {
     /// Whether a program, or the daemon itself, has it open on the mount.
     public var isInUse: Bool { users.load(ordering: .acquiring) > 0 }
 
-    /// Whether anybody ever had it open on the mount.
-    public var wasInUse: Bool { used.load(ordering: .acquiring) }
-
     /// Notes that it was opened on the mount.
     public func opened() {
-        used.store(true, ordering: .releasing)
         users.add(1, ordering: .acquiringAndReleasing)
     }
 

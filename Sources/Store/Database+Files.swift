@@ -1,5 +1,6 @@
 import Capture
 import Faults
+import LTX
 import POSIX
 import SQLiteFormat
 
@@ -155,16 +156,27 @@ extension Database {
     }
 
     /// Removes the name of a file other than the database itself.
+    ///
+    /// - Throws: `.busy` when a program wants it that has another file for the database (`isRemovedByStranger`).
     public func unlink(_ kind: DatabaseFileKind, isOwn: Bool) throws(Errno) {
         precondition(kind != .database, "a database is dropped, not unlinked")
-        // The kernel tells of the end of an open file some moments later than the program's call returns.
-        let patience = MonotonicTime.now + .milliseconds(20)
-        while kind == .wal, file(.wal)?.isInUse == true, MonotonicTime.now < patience {
-            pause(.microseconds(200))
+        if !isOwn {
+            // The kernel tells of the end of an open file some moments later than the program's call returns.
+            let patience = MonotonicTime.now + Self.releasePatience
+            while locked({ isRemovedByStranger(kind) }), MonotonicTime.now < patience {
+                pause(.microseconds(200))
+            }
         }
         try changing { () throws(Errno) in
             guard files[kind] != nil else { throw .noEntry }
             try checkChange(isOwn: isOwn)
+            if !isOwn, isRemovedByStranger(kind) {
+                context.logger.warning(
+                    "database \"\(name)\": its \(kind == .wal ? "log" : "journal") was not removed: programs need it. Who wants it gone has "
+                        + "another file for the database, from a time when nothing was mounted, and must open the database again"
+                )
+                throw .busy
+            }
             nameChanges += 1
             switch kind {
             case .journal:
@@ -181,6 +193,43 @@ extension Database {
             }
             files[kind] = nil
         }
+    }
+
+    private static let releasePatience = Duration.milliseconds(100)
+
+    /// Whether who removes a log or a journal cannot be one that uses this database.
+    ///
+    /// SQLite removes a log only after a checkpoint of all of it and after its wal-index, and a journal that it has closed. A program
+    /// that made an empty file of this name while nothing was mounted takes what lies beside it for left-overs of that. What programs
+    /// left that ended may be removed by anybody, unless there is such a file: then it is more likely to be lost by mistake.
+    ///
+    /// Call with `monitor` held.
+    private func isRemovedByStranger(_ kind: DatabaseFileKind) -> Bool {
+        guard context.options.isPrimary else { return false }
+        switch kind {
+        case .wal:
+            _ = try? captureTail()
+            guard let log = files.wal, wal.committedFrames > 0, !isLogGivenUp else { return false }
+            // Without a wal-index the log is that of one program, which has it for itself.
+            return log.isInUse && files.shm != nil || hasHiddenNamesake && !isCheckpointed
+        case .journal:
+            return hasHiddenNamesake && journal.isActive && files.journal?.isInUse == true
+        case .shm, .database:
+            return false
+        }
+    }
+
+    /// Whether the database file has everything that is committed in the log.
+    private var isCheckpointed: Bool {
+        guard let pageSize = table.pageSize else { return false }
+        let buffer = Buffer(count: pageSize.bytes)
+        return Set(wal.frames)
+            .allSatisfy { number in
+                let page = PageNumber(number)
+                guard number <= table.pageCount else { return true }
+                readDatabaseFile(page, pageSize, into: buffer.bytes)
+                return PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) == table[page]
+            }
     }
 
     /// Runs a change under the lock, and tells observers afterwards when it published a transaction.

@@ -66,26 +66,11 @@ extension Database {
     /// Cuts or removes the log.
     ///
     /// The capture lets go of the log only when that is done: a log that could not be removed goes on.
-    ///
-    /// A log with commits that are not in the database is not removed while programs have it open, nor when nobody had it open on
-    /// this mount, unless it was given up: SQLite removes a log only after a checkpoint of all of it and after its wal-index. Who does
-    /// it nevertheless has another file for the database, an empty one that it made while nothing was mounted, and takes the log beside
-    /// it for a left-over. Or it is somebody who clears up after programs that ended, and he may.
-    ///
-    /// - Throws: `.busy` then.
     func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
         try captureTail()
         let isLeft = size < wal.capturedBytes
         let lost = isLeft ? try leaveLog(checkingAll: true) : 0
         if unlinking {
-            guard lost == 0 || isLogGivenUp || file.wasInUse && !file.isInUse else {
-                context.logger.warning(
-                    "database \"\(name)\": its log was not removed, because \(lost) pages of it are not in the database yet. A program "
-                        + "that wants it gone has an empty file for the database, from a time when nothing was mounted, and must open "
-                        + "the database again"
-                )
-                throw .busy
-            }
             try FaultPoint.walUnlink.pass()
             try Files.unlink(path(.wal))
         } else {

@@ -39,6 +39,13 @@ public final class Store: Sendable {
         }
     }
 
+    /// Notes names in the folder that the mount is going to hide: what belongs to databases of these names is guarded better.
+    public func noteHidden(_ names: Set<String>) {
+        for database in databases where names.contains(database.name.text) {
+            database.locked { database.hasHiddenNamesake = true }
+        }
+    }
+
     /// Opens the data directory, which is made if missing.
     ///
     /// - Throws: when the directory cannot be used. A fault of a single database is not an error: it is logged, and shown in

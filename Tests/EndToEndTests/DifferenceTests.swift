@@ -199,6 +199,7 @@ struct DifferenceTests {
                     )
             }
             var body: [UInt8] = [0x4C, 0x46, 0x50, 0x43, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0]
+            body += [0x80, 0, 0, 0, 0, 0, 0, 0]
             let headers: HTTPHeaders = ["Litefs-Id": "00000000000000AB"]
             let answer = try post(path, headers, body)
             #expect(answer.status == status && String(decoding: answer.body, as: UTF8.self).contains(text))

@@ -214,6 +214,23 @@ struct LifecycleTests {
             #expect(throws: Errno.busy) { try Files.unlink(primary.path(name + "-wal")) }
             let rows = "PRAGMA integrity_check; SELECT count(*) FROM t;"
             #expect(try primary.sqlite3(name, rows) == "ok\n1")
+            // Nor a log that is in the database, while somebody uses it.
+            let user = try primary.open(name)
+            try user.run("INSERT INTO t VALUES(2); PRAGMA wal_checkpoint; SELECT * FROM t")
+            #expect(try ask(second, "run SELECT count(*) FROM sqlite_schema").code & 0xFF == SQLITE_IOERR)
+            try user.run("INSERT INTO t VALUES(3)")
+            #expect(try primary.sqlite3(name, rows) == "ok\n3")
+            try user.run("PRAGMA wal_checkpoint; PRAGMA journal_mode=delete")
+            // Nor a journal.
+            try user.run(
+                "PRAGMA cache_size=5; BEGIN IMMEDIATE; INSERT INTO t SELECT randomblob(9000) FROM t, t AS b"
+            )
+            _ = try ask(second, "run SELECT count(*) FROM sqlite_schema")
+            #expect(Files.exists(primary.path(name + "-journal")))
+            try user.run(
+                "ROLLBACK; PRAGMA journal_mode=wal; PRAGMA wal_autocheckpoint=0; DELETE FROM t WHERE rowid > 1"
+            )
+            user.close()
             try second.kill()
             try primary.sqlite3(name, "INSERT INTO t VALUES(2)")
             #expect(try primary.sqlite3(name, rows) == "ok\n2")

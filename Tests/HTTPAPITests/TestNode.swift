@@ -95,6 +95,7 @@ final class TestDatabase: StreamableDatabase {
     }
 
     var storedPosition: Position { .zero }
+    var capturedPosition: Position { .zero }
 
     func consistentRead(deadline: MonotonicTime) throws -> any ConsistentRead {
         if let failure = failure.withLock({ $0 }) { throw failure }

@@ -64,6 +64,22 @@ struct PageComparisonTests {
         }
     }
 
+    /// CRCs are linear: the XOR of the checksums of a block would be the same before and after.
+    @Test func `sees changes that are the same on several pages`() throws {
+        func page(_ number: UInt32, _ flag: UInt8) -> UInt64 {
+            var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 4096)
+            bytes[100] ^= flag
+            return bytes.withUnsafeBytes { PageChecksum.compute(PageNumber(number), $0).rawValue }
+        }
+        let theirs = (1...2048).map { page($0, 0) }
+        let ours = (1...2048).map { page($0, [7, 9].contains($0) ? 1 : 0) }
+        #expect(theirs.reduce(0, ^) == ours.reduce(0, ^))
+        #expect(try exchange(theirs, ours).pages == [7...7, 9...9])
+        let all = (1...2048).map { page($0, 1) }
+        #expect(try exchange(theirs, all).pages == [1...2048])
+        #expect(try exchange(theirs, theirs).pages.isEmpty)
+    }
+
     @Test func `tells the database checksum of the content it describes`() {
         var random = RandomSource(seed: 5)
         let checksums = table(3000, &random)
@@ -102,7 +118,7 @@ struct PageComparisonTests {
         let bytes = comparison.encoded()
         #expect(try PageComparison(decoding: bytes) == comparison)
         // At the end of the digests, and where a described block ends, it is one; elsewhere not.
-        for count in 0..<bytes.count where count != 16 + 2 * 8 {
+        for count in 0..<bytes.count where count != 24 + 2 * 8 {
             #expect(throws: (any Error).self) { try PageComparison(decoding: Array(bytes[..<count])) }
         }
         func changed(_ offset: Int, _ byte: UInt8) -> [UInt8] {
@@ -116,7 +132,7 @@ struct PageComparisonTests {
             try PageComparison(decoding: changed(11, 1))
         }
         #expect(throws: PageComparisonError.truncated) { try PageComparison(decoding: changed(12, 0xFF)) }
-        #expect(throws: PageComparisonError.invalidBlock(2)) { try PageComparison(decoding: changed(35, 2)) }
+        #expect(throws: PageComparisonError.invalidBlock(2)) { try PageComparison(decoding: changed(43, 2)) }
         #expect(throws: PageComparisonError.truncated) { try PageComparison(decoding: bytes + [0]) }
         #expect(throws: PageComparisonError.self) {
             try PageComparison.blocks(decoding: [0, 0, 0, 0, 0xFF, 0, 0, 0, 1])

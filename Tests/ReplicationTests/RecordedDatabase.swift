@@ -138,6 +138,7 @@ final class RecordedDatabase: StreamableDatabase {
     var position: Position { state.withLock { $0.position } }
 
     var storedPosition: Position { state.withLock { $0.stored ?? $0.position } }
+    var capturedPosition: Position { state.withLock { $0.position } }
 
     func consistentRead(deadline: MonotonicTime) throws -> any ConsistentRead {
         if let failure = state.withLock({ $0.failure }) { throw Failure(description: failure) }
