@@ -9,8 +9,9 @@ import SQLiteFormat
 // are legal (the lock page; pages that were allocated and freed again before they were written), so is a file system that
 // compresses: the bound is far from both.
 extension Database {
-    /// Pages that a database may have beyond a multiple of what its files take on the disk: 128 MiB of checksums.
-    static let holeBound: UInt32 = 16 << 20
+    /// Pages that a database may have beyond a multiple of what its files take on the disk: 32 MiB of checksums, and some seconds
+    /// to compare them.
+    static let holeBound: UInt32 = 4 << 20
     /// How many times larger a database may be than what its files take on the disk.
     static let compressionBound: Int64 = 16
     /// The most pages that SQLite gives a database.
