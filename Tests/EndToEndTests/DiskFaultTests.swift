@@ -40,6 +40,18 @@ struct DiskFaultTests {
         }
     }
 
+    /// docs/known-issues.md
+    @Test func `A replica can be read while its log cannot be opened`() async throws {
+        try await withFaults("apply.open=ENOSPC@1-10", mode: "wal", onReplica: true) { primary, replica in
+            try primary.sqlite3(Self.database, insert("wal"))
+            try withKnownIssue("readers get errors until the daemon has opened the log") {
+                let count = try replica.sqlite3(Self.database, "SELECT count(*) FROM t;")
+                #expect(count == "1")
+            }
+            try expectConverged(Self.database, primary, replica)
+        }
+    }
+
     @Test func `A removal whose record does not get its name reaches the replica later`() async throws {
         try await withFaults("ltx.rename=EIO@1-3", mode: "delete") { primary, replica in
             try Files.unlink(primary.path(Self.database))

@@ -25,7 +25,8 @@ struct PowerRecording {
             let isTidy = round.random.next() % 2 == 0
             if isTidy { for ledger in ledgers { ledger.close() } }
             if round.random.next() % 2 == 0 {
-                for ledger in ledgers.prefix(1) {
+                // One that was dropped last has no position.
+                for ledger in ledgers.prefix(1) where Files.exists(cluster.primary.path(ledger.name)) {
                     try waitForSamePosition(ledger.name, cluster.primary, try cluster.replica)
                 }
             }
