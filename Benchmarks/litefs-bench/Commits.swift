@@ -24,7 +24,7 @@ extension Scenario {
         try cluster.startReplica()
         return try commits(
             "wal-commits-replicated",
-            "the same while a replica on this machine follows",
+            "commits of one row, WAL, NORMAL, while a replica follows",
             cluster,
             options,
             count: 5000,
@@ -97,7 +97,7 @@ extension Scenario {
         return [
             Measurement(
                 "wal-commits-4",
-                "the same by four processes at once",
+                "commits of one row, WAL, NORMAL, four processes",
                 pairs,
                 per: "/s",
                 atLeast: options.passthrough == "off" ? 0.25 : 0.8

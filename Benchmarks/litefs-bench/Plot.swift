@@ -29,7 +29,7 @@ struct Plot {
                 "<line x1=\"\(x)\" y1=\"\(Self.top - 8)\" x2=\"\(x)\" y2=\"\(height - 26)\" stroke=\"\(share == 1 ? "#555555" : "#dddddd")\"/>"
             )
             lines.append(
-                "<text x=\"\(x)\" y=\"\(Self.top - 14)\" text-anchor=\"middle\" fill=\"#555555\">\(share == 1 ? "native" : decimal(share))</text>"
+                "<text x=\"\(x)\" y=\"\(Self.top - 14)\" text-anchor=\"middle\" fill=\"#555555\">\(share == 1 ? "native" : share == 0 ? "0" : decimal(share))</text>"
             )
         }
         for (index, item) in shares.enumerated() { lines += draw(item, at: Self.top + index * Self.row) }
@@ -43,11 +43,14 @@ struct Plot {
         let isMet = item.target.map { $0.isMet(by: item.value) } ?? true
         let end = place(min(item.value, Self.limit))
         let middle = y + Self.row / 2 + 4
+        let isLong = end > Self.labels + 60
         var lines = [
             "<text x=\"12\" y=\"\(middle)\" fill=\"#222222\">\(escaped(item.title))</text>",
             "<rect x=\"\(Self.labels)\" y=\"\(y + (Self.row - Self.bar) / 2)\" width=\"\(max(1, end - Self.labels))\" "
                 + "height=\"\(Self.bar)\" fill=\"\(isMet ? "#3b82c4" : "#d08a3c")\"/>",
-            "<text x=\"\(end + 6)\" y=\"\(middle)\" fill=\"#222222\">\(decimal(item.value))</text>",
+            isLong
+                ? "<text x=\"\(end - 6)\" y=\"\(middle)\" text-anchor=\"end\" fill=\"#ffffff\">\(decimal(item.value))</text>"
+                : "<text x=\"\(end + 6)\" y=\"\(middle)\" fill=\"#222222\">\(decimal(item.value))</text>",
         ]
         if case .atLeast(let bound) = item.target {
             let x = place(bound)
