@@ -49,7 +49,7 @@ struct Plot {
             "<rect x=\"\(Self.labels)\" y=\"\(y + (Self.row - Self.bar) / 2)\" width=\"\(max(1, end - Self.labels))\" "
                 + "height=\"\(Self.bar)\" fill=\"\(isMet ? "#3b82c4" : "#d08a3c")\"/>",
             isLong
-                ? "<text x=\"\(end - 6)\" y=\"\(middle)\" text-anchor=\"end\" fill=\"#ffffff\">\(decimal(item.value))</text>"
+                ? "<text x=\"\(Self.labels + 8)\" y=\"\(middle)\" fill=\"#ffffff\">\(decimal(item.value))</text>"
                 : "<text x=\"\(end + 6)\" y=\"\(middle)\" fill=\"#222222\">\(decimal(item.value))</text>",
         ]
         if case .atLeast(let bound) = item.target {
