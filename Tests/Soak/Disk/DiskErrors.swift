@@ -54,6 +54,10 @@ enum DiskErrors {
                     "the codes of \(fault.text) are \(allowed): \(writer.failures)"
                 )
                 try writer.expectAcknowledged()
+                // Programs that have the database open need less of the disk than those that open it.
+                try eventually("readers get in when the fault is over") {
+                    (try? expectReadable(primary)) != nil
+                }
                 try expectConverged(database, primary, replica)
                 try expectNoFault(primary)
                 note(fault, primary, hasFailed, round)
