@@ -16,7 +16,7 @@ extension Scenario {
             in: "commits.db",
             mode: "wal",
             synchronous: "NORMAL",
-            atLeast: options.passthrough == "off" ? 0.25 : 0.8
+            atLeast: options.target(passing: 0.8, intercepted: 0.25)
         )
     }
 
@@ -45,7 +45,7 @@ extension Scenario {
             in: "full.db",
             mode: "wal",
             synchronous: "FULL",
-            atLeast: options.passthrough == "off" ? 0.8 : 0.9
+            atLeast: options.target(passing: 0.9, intercepted: 0.8)
         )
     }
 
@@ -100,7 +100,7 @@ extension Scenario {
                 "commits of one row, WAL, NORMAL, four processes",
                 pairs,
                 per: "/s",
-                atLeast: options.passthrough == "off" ? 0.25 : 0.8
+                atLeast: options.target(passing: 0.8, intercepted: 0.25)
             )
         ]
     }
@@ -157,7 +157,7 @@ extension Scenario {
                 "200,000 rows in one transaction, WAL",
                 pairs,
                 per: " rows/s",
-                atLeast: options.passthrough == "off" ? 0.45 : 0.6
+                atLeast: options.target(passing: 0.6, intercepted: 0.45)
             )
         ]
     }

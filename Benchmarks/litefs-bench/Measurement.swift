@@ -65,6 +65,22 @@ struct Measurement {
         samples = pairs.ratios.values
     }
 
+    /// A comparison of times, taken in turns.
+    init(
+        _ name: String,
+        _ title: String,
+        seconds: Samples,
+        against other: Samples,
+        _ unit: Unit,
+        target: Target?
+    ) {
+        let ratios = zip(seconds.values, other.values).map { $0 / $1 }
+        self.init(name, title, value: Samples(ratios).median, unit, target: target)
+        native = decimal(other.median) + " s"
+        litefs = decimal(seconds.median) + " s"
+        samples = ratios
+    }
+
     /// A number of its own.
     init(_ name: String, _ title: String, value: Double, _ unit: Unit, target: Target?) {
         self.name = name

@@ -84,17 +84,14 @@ final class Node {
     }
 
     /// Ends the daemon; its data stays.
-    func stop() {
-        guard let process else { return }
-        process.send(signal: Signal.terminate.rawValue)
-        _ = process.waitForExit()
-        self.process = nil
-    }
+    func stop() { end(by: .terminate) }
 
     /// Kills the daemon; the next start takes its dead mount away.
-    func kill() {
+    func kill() { end(by: .kill) }
+
+    private func end(by signal: Signal) {
         guard let process else { return }
-        process.send(signal: Signal.kill.rawValue)
+        process.send(signal: signal.rawValue)
         _ = process.waitForExit()
         self.process = nil
     }

@@ -15,6 +15,11 @@ struct Options {
     /// Where to write the shares of native speed as a picture (SVG).
     var plotPath: String?
 
+    /// The one of two targets that is meant: logs pass through the mount, or do not.
+    func target(passing: Double, intercepted: Double) -> Double {
+        passthrough == "off" ? intercepted : passing
+    }
+
     /// Rounds of which medians are taken.
     var rounds: Int { isQuick ? 5 : 7 }
 

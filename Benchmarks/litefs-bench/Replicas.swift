@@ -87,7 +87,6 @@ extension Scenario {
         let copy = cluster.native + "/fresh.copy"
         var native = Samples()
         var litefs = Samples()
-        var ratios = Samples()
         for round in 0...options.rounds {
             let copying = try seconds {
                 let exit = try ChildProcess(["cp", "--reflink=never", source, copy]).waitForExit()
@@ -104,19 +103,17 @@ extension Scenario {
             guard round > 0 else { continue }
             native.append(copying)
             litefs.append(fetching)
-            ratios.append(fetching / copying)
         }
         let megabytes = Int(((try? Files.status(source).size) ?? 0) / 1_000_000)
-        var result = Measurement(
-            "fresh-replica",
-            "a fresh replica of \(megabytes) MB, against cp and fsync",
-            value: ratios.median,
-            .timesNative,
-            target: .atMost(4)
-        )
-        result.native = decimal(native.median) + " s"
-        result.litefs = decimal(litefs.median) + " s"
-        result.samples = ratios.values
-        return [result]
+        return [
+            Measurement(
+                "fresh-replica",
+                "a fresh replica of \(megabytes) MB, against cp and fsync",
+                seconds: litefs,
+                against: native,
+                .timesNative,
+                target: .atMost(4)
+            )
+        ]
     }
 }

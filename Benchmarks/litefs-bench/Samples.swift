@@ -4,6 +4,8 @@ import POSIX
 struct Samples {
     private(set) var values: [Double] = []
 
+    init(_ values: [Double] = []) { self.values = values }
+
     mutating func append(_ value: Double) { values.append(value) }
 
     /// The value that half of the others do not exceed; 0 without values.
