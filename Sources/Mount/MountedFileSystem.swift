@@ -28,10 +28,10 @@ public final class MountedFileSystem: FileSystem {
     /// A program asks for them before it opens the wal-index by name, and before a transaction with a journal. When the daemon is
     /// gone and they are no longer believed, that fails. So a program with a file of one mount never gets to the log or
     /// the journal of the next, which appears later than this after the end of the daemon before (`Node.outwaitEarlierMounts`).
-    public static let databaseTimeout = 0.1
+    private static let databaseTimeout = 0.1
 
     /// How long it takes until the kernel has forgotten such attributes, which it counts in ticks of up to 10 ms.
-    public static let databaseMemory = Duration.milliseconds(120)
+    public static let databaseMemory = Duration.seconds(databaseTimeout) + .milliseconds(20)
     private let passesThrough = Atomic<Bool>(false)
     private let isLeft = Atomic<Bool>(false)
 

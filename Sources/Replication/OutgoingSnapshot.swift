@@ -14,13 +14,21 @@ final class OutgoingSnapshot: OutgoingFile {
 
     /// What the log calls it.
     private let kind: Kind
-    var frameType: String { kind == .snapshot ? "ltx:snapshot" : "ltx:difference" }
+    var frameType: String { "ltx:\(kind)" }
     let isShort = false
     let end: Position
 
-    private enum Kind: String {
+    private enum Kind {
         case snapshot
         case difference
+    }
+
+    /// What differs from a client's database.
+    struct Difference {
+        /// The checksum of the client's database.
+        let preApply: Checksum
+        /// The pages that differ, in ascending order, without the lock page.
+        let pages: [ClosedRange<UInt32>]
     }
 
     private let name: DatabaseName
@@ -44,10 +52,11 @@ final class OutgoingSnapshot: OutgoingFile {
     private let start = MonotonicTime.now
     private var nextReport: MonotonicTime
 
-    /// Begins to send what `source` reads; ends the read when it goes.
+    /// Begins to send what `source` reads, or of that only a difference; ends the read when it goes.
     convenience init(
         of name: DatabaseName,
         _ source: any ConsistentRead,
+        only difference: Difference? = nil,
         isCompressed: Bool,
         nodeID: UInt64,
         logger: Logger
@@ -56,51 +65,17 @@ final class OutgoingSnapshot: OutgoingFile {
             isCompressed: isCompressed,
             pageSize: source.pageSize,
             commit: source.pageCount,
-            minTXID: TXID(1),
+            minTXID: difference == nil ? TXID(1) : source.position.txid,
             maxTXID: source.position.txid,
             timestampMilliseconds: source.timestamp,
-            preApply: .zero,
-            nodeID: nodeID
-        )
-        let all = source.pageCount > 0 ? [1...source.pageCount] : []
-        try self.init(
-            .snapshot,
-            of: name,
-            source,
-            all,
-            header: header,
-            position: source.position,
-            logger: logger
-        )
-    }
-
-    /// Begins to send what differs from a client's database with the checksum `preApply`; ends the read when it goes.
-    ///
-    /// `pages` are in ascending order, without the lock page.
-    convenience init(
-        differenceOf name: DatabaseName,
-        _ source: any ConsistentRead,
-        pages: [ClosedRange<UInt32>],
-        preApply: Checksum,
-        isCompressed: Bool,
-        nodeID: UInt64,
-        logger: Logger
-    ) throws {
-        let header = LTXHeader(
-            isCompressed: isCompressed,
-            pageSize: source.pageSize,
-            commit: source.pageCount,
-            minTXID: source.position.txid,
-            maxTXID: source.position.txid,
-            timestampMilliseconds: source.timestamp,
-            preApply: preApply,
+            preApply: difference?.preApply ?? .zero,
             nodeID: nodeID
         )
         try self.init(
-            .difference,
+            difference == nil ? .snapshot : .difference,
             of: name,
             source,
-            pages,
+            difference?.pages ?? (source.pageCount > 0 ? [1...source.pageCount] : []),
             header: header,
             position: source.position,
             logger: logger

@@ -163,9 +163,9 @@ public struct PageComparison: Equatable, Sendable {
     /// Decodes a whole request body.
     ///
     /// Memory is reserved only for what was really sent.
-    public init(decoding bytes: [UInt8]) throws(PageComparisonError) {
+    public init(decoding bytes: UnsafeRawBufferPointer) throws(PageComparisonError) {
         guard bytes.count <= Self.maximumByteCount else { throw .tooLong(byteCount: bytes.count) }
-        var reader = IntegerReader(bytes)
+        var reader = WireReader(bytes)
         guard try reader.next(UInt32.self) == Self.magic else { throw .noComparison }
         let mode = try reader.next(UInt32.self)
         guard mode <= 1 else { throw .invalidMode(mode) }
@@ -187,9 +187,25 @@ public struct PageComparison: Equatable, Sendable {
         }
     }
 
+    /// Decodes a whole request body.
+    public init(decoding bytes: [UInt8]) throws(PageComparisonError) {
+        let result = bytes.withUnsafeBytes { buffer in
+            Result { () throws(PageComparisonError) in try PageComparison(decoding: buffer) }
+        }
+        self = try result.get()
+    }
+
     /// The list of blocks in a whole answer.
     static func blocks(decoding bytes: [UInt8]) throws(PageComparisonError) -> [UInt32] {
-        var reader = IntegerReader(bytes)
+        let result = bytes.withUnsafeBytes { buffer in
+            Result { () throws(PageComparisonError) in try blocks(decoding: buffer) }
+        }
+        return try result.get()
+    }
+
+    private static func blocks(decoding bytes: UnsafeRawBufferPointer) throws(PageComparisonError) -> [UInt32]
+    {
+        var reader = WireReader(bytes)
         guard try reader.next(UInt32.self) == Answer.blocks.rawValue else { throw .noComparison }
         let count = try reader.next(UInt32.self)
         let blocks = try reader.next(UInt32.self, count: Int(count))
@@ -241,32 +257,19 @@ public enum PageComparisonError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// Takes big-endian integers off the front.
-private struct IntegerReader {
-    private let bytes: [UInt8]
-    private var offset = 0
-
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-    var isAtEnd: Bool { offset == bytes.count }
-
-    mutating func next<Value: FixedWidthInteger & BitwiseCopyable>(
+extension WireReader {
+    fileprivate mutating func next<Value: FixedWidthInteger & BitwiseCopyable>(
         _ type: Value.Type
     ) throws(PageComparisonError) -> Value {
-        let size = MemoryLayout<Value>.size
-        guard bytes.count - offset >= size else { throw .truncated }
-        defer { offset += size }
-        return bytes.withUnsafeBytes { Value(bigEndian: $0.loadUnaligned(fromByteOffset: offset, as: type)) }
+        guard let value = integer(type) else { throw .truncated }
+        return value
     }
 
-    mutating func next<Value: FixedWidthInteger & BitwiseCopyable>(
+    fileprivate mutating func next<Value: FixedWidthInteger & BitwiseCopyable>(
         _ type: Value.Type,
         count: Int
     ) throws(PageComparisonError) -> [Value] {
-        guard (bytes.count - offset) / MemoryLayout<Value>.size >= count else { throw .truncated }
-        var values: [Value] = []
-        values.reserveCapacity(count)
-        for _ in 0..<count { values.append(try next(type)) }
+        guard let values = integers(type, count: count) else { throw .truncated }
         return values
     }
 }

@@ -35,7 +35,7 @@ public struct PositionMap: Sendable, Equatable {
     /// Memory is reserved only for what was really sent.
     public init(decoding bytes: UnsafeRawBufferPointer) throws(PositionMapError) {
         guard bytes.count <= Self.maximumByteCount else { throw .tooLong(byteCount: bytes.count) }
-        var reader = Reader(bytes: bytes)
+        var reader = Reader(bytes)
         let count = try reader.integer(UInt32.self)
         guard count <= Self.maximumCount else { throw .tooManyDatabases(count) }
         positions = [:]
@@ -71,16 +71,22 @@ public struct PositionMap: Sendable, Equatable {
         return bytes
     }
 
-    /// Takes fields off the front and knows where it stands.
+    /// The fields of a map.
     private struct Reader {
-        let bytes: UnsafeRawBufferPointer
-        private(set) var offset = 0
+        private var wire: WireReader
+        private let byteCount: Int
+        var offset: Int { wire.offset }
+
+        init(_ bytes: UnsafeRawBufferPointer) {
+            wire = WireReader(bytes)
+            byteCount = bytes.count
+        }
 
         mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(
             _ type: Value.Type
         ) throws(PositionMapError) -> Value {
-            let field = try take(MemoryLayout<Value>.size)
-            return Value(bigEndian: field.loadUnaligned(as: type))
+            guard let value = wire.integer(type) else { throw .truncated(offset: byteCount) }
+            return value
         }
 
         mutating func name() throws(PositionMapError) -> DatabaseName {
@@ -89,18 +95,12 @@ public struct PositionMap: Sendable, Equatable {
             guard length <= PositionMap.maximumNameByteCount else {
                 throw .nameTooLong(byteCount: length, offset: start)
             }
-            let field = try take(Int(length))
+            guard let field = wire.take(Int(length)) else { throw .truncated(offset: byteCount) }
             do throws(DatabaseNameError) {
                 return try DatabaseName(bytes: field)
             } catch {
                 throw .invalidName(error, offset: start)
             }
-        }
-
-        private mutating func take(_ count: Int) throws(PositionMapError) -> UnsafeRawBufferPointer {
-            guard bytes.count - offset >= count else { throw .truncated(offset: bytes.count) }
-            defer { offset += count }
-            return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
         }
     }
 }

@@ -51,8 +51,8 @@ struct StreamClientLoop {
         } catch let wanted as StreamComparison {
             client.noteDisconnected(nil)
             guard !client.isStopping else { return false }
-            if compared.isDisjoint(with: wanted.databases) {
-                asked.formUnion(wanted.databases)
+            if !compared.contains(wanted.database) {
+                asked.insert(wanted.database)
                 return true
             }
             needsSnapshots = true

@@ -82,7 +82,7 @@ final class StreamReceiver {
         case .dropDatabase(let name):
             logger.debug("the primary has no database \"\(name)\"; it stays here as it is")
         case .compare(let name):
-            throw StreamComparison(databases: [name])
+            throw StreamComparison(database: name)
         case .handoff:
             logger.warning("the primary offered its lease, which this node cannot take; ignored")
         case .highWaterMark, .end:
@@ -194,7 +194,7 @@ struct StreamRestart: Error, CustomStringConvertible {
     }
 }
 
-/// The stream ends because the primary wants to send no more than what differs of some databases.
+/// The stream ends because the primary wants to send no more than what differs of a database.
 struct StreamComparison: Error {
-    let databases: Set<DatabaseName>
+    let database: DatabaseName
 }

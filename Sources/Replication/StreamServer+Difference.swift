@@ -13,32 +13,16 @@ extension StreamServer {
     /// - Returns: The blocks that must be described, or an LTX file; 409 when only a snapshot will do, 503 when the database cannot
     ///   be read now.
     @Sendable public func handleDifference(_ request: HTTPRequest) -> HTTPResponse {
-        var response: HTTPResponse
-        do throws(Refusal) {
+        answer { () throws(Refusal) in
             let nodeID = try peer(of: request)
-            let name = try database(of: request)
-            let comparison: PageComparison
-            do throws(PageComparisonError) {
-                comparison = try PageComparison(decoding: request.body)
-            } catch {
-                throw Refusal(status: 400, message: "\(error)")
+            guard let text = request.parameter("db") else {
+                throw Refusal(status: 400, message: "name a database, as in /difference?db=NAME")
             }
-            response = try difference(of: name, comparison, nodeID)
-        } catch {
-            response = .error(error.status, error.message)
-        }
-        NodeHeaders.identify(&response, nodeID: source.nodeID, clusterID: source.clusterID)
-        return response
-    }
-
-    private func database(of request: HTTPRequest) throws(Refusal) -> DatabaseName {
-        guard let text = request.parameter("db") else {
-            throw Refusal(status: 400, message: "name a database, as in /difference?db=NAME")
-        }
-        do throws(DatabaseNameError) {
-            return try DatabaseName(text)
-        } catch {
-            throw Refusal(status: 400, message: "db: \(error)")
+            let name = try parsed("db: ") { () throws(DatabaseNameError) in try DatabaseName(text) }
+            let comparison = try parsed { () throws(PageComparisonError) in
+                try PageComparison(decoding: request.body)
+            }
+            return try difference(of: name, comparison, nodeID)
         }
     }
 
@@ -76,10 +60,9 @@ extension StreamServer {
         )
         do {
             let file = try OutgoingSnapshot(
-                differenceOf: name,
+                of: name,
                 read,
-                pages: pages,
-                preApply: theirs.databaseChecksum,
+                only: OutgoingSnapshot.Difference(preApply: theirs.databaseChecksum, pages: pages),
                 isCompressed: options.compressesSnapshots,
                 nodeID: source.nodeID,
                 logger: logger

@@ -77,15 +77,33 @@ public final class StreamServer: Sendable {
     ///   - isHTTP2: Whether it came by HTTP/2.
     /// - Returns: The stream, or why there is none.
     @Sendable public func handle(_ request: HTTPRequest, isHTTP2: Bool = false) -> HTTPResponse {
+        answer { () throws(Refusal) in
+            HTTPResponse(body: .stream(try begin(try client(of: request, isHTTP2: isHTTP2))))
+        }
+    }
+
+    /// The answer with the identity of this node, also of a refusal.
+    func answer(_ body: () throws(Refusal) -> HTTPResponse) -> HTTPResponse {
         var response: HTTPResponse
         do throws(Refusal) {
-            let client = try client(of: request, isHTTP2: isHTTP2)
-            response = HTTPResponse(body: .stream(try begin(client)))
+            response = try body()
         } catch {
             response = .error(error.status, error.message)
         }
         NodeHeaders.identify(&response, nodeID: source.nodeID, clusterID: source.clusterID)
         return response
+    }
+
+    /// Part of a request; refuses the request when it is not what it should be.
+    func parsed<Value, Failure: Error>(
+        _ what: String = "",
+        _ body: () throws(Failure) -> Value
+    ) throws(Refusal) -> Value {
+        do throws(Failure) {
+            return try body()
+        } catch {
+            throw Refusal(status: 400, message: "\(what)\(error)")
+        }
     }
 
     /// Why a request gets nothing.
@@ -100,11 +118,8 @@ public final class StreamServer: Sendable {
             throw Refusal(status: 426, message: "Upgrade to HTTP/2 required")
         }
         let nodeID = try peer(of: request)
-        let positions: PositionMap
-        do throws(PositionMapError) {
-            positions = try PositionMap(decoding: request.body)
-        } catch {
-            throw Refusal(status: 400, message: "\(error)")
+        let positions = try parsed { () throws(PositionMapError) in
+            try PositionMap(decoding: request.body)
         }
         return StreamSession.Client(
             nodeID: nodeID,
@@ -139,11 +154,9 @@ public final class StreamServer: Sendable {
         guard let text, !text.isEmpty else { return nil }
         var names: Set<DatabaseName> = []
         for part in text.split(separator: ",") {
-            do throws(DatabaseNameError) {
-                names.insert(try DatabaseName(String(part)))
-            } catch {
-                throw Refusal(status: 400, message: "filter: \(error)")
-            }
+            names.insert(
+                try parsed("filter: ") { () throws(DatabaseNameError) in try DatabaseName(String(part)) }
+            )
         }
         return names
     }

@@ -1,6 +1,5 @@
 import Capture
 import Faults
-import LTX
 import POSIX
 import SQLiteFormat
 
@@ -163,7 +162,7 @@ extension Database {
         if !isOwn {
             // The kernel tells of the end of an open file some moments later than the program's call returns.
             let patience = MonotonicTime.now + Self.releasePatience
-            while locked({ isRemovedByStranger(kind) }), MonotonicTime.now < patience {
+            while locked({ isNeeded(kind) }), MonotonicTime.now < patience {
                 pause(.microseconds(200))
             }
         }
@@ -205,31 +204,32 @@ extension Database {
     ///
     /// Call with `monitor` held.
     private func isRemovedByStranger(_ kind: DatabaseFileKind) -> Bool {
-        guard context.options.isPrimary else { return false }
+        if isNeeded(kind) { return true }
+        // Without a table nothing is known of the log's pages, and it may be all there is.
+        return kind == .wal && hasHiddenNamesake && isLogKept
+            && (table.pageSize == nil || !pagesNotInDatabaseFile(wal.frames[...]).isEmpty)
+    }
+
+    /// Whether programs have the log or the journal open, and need it.
+    ///
+    /// Call with `monitor` held.
+    private func isNeeded(_ kind: DatabaseFileKind) -> Bool {
         switch kind {
         case .wal:
-            _ = try? captureTail()
-            guard let log = files.wal, wal.committedFrames > 0, !isLogGivenUp else { return false }
             // Without a wal-index the log is that of one program, which has it for itself.
-            return log.isInUse && files.shm != nil || hasHiddenNamesake && !isCheckpointed
+            isLogKept && files.wal?.isInUse == true && files.shm != nil
         case .journal:
-            return hasHiddenNamesake && journal.isActive && files.journal?.isInUse == true
+            hasHiddenNamesake && journal.isActive && files.journal?.isInUse == true
         case .shm, .database:
-            return false
+            false
         }
     }
 
-    /// Whether the database file has everything that is committed in the log.
-    private var isCheckpointed: Bool {
-        guard let pageSize = table.pageSize else { return false }
-        let buffer = Buffer(count: pageSize.bytes)
-        return Set(wal.frames)
-            .allSatisfy { number in
-                let page = PageNumber(number)
-                guard number <= table.pageCount else { return true }
-                readDatabaseFile(page, pageSize, into: buffer.bytes)
-                return PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) == table[page]
-            }
+    /// Whether the log has commits and was not given up.
+    private var isLogKept: Bool {
+        guard context.options.isPrimary else { return false }
+        _ = try? captureTail()
+        return wal.committedFrames > 0 && !isLogGivenUp
     }
 
     /// Runs a change under the lock, and tells observers afterwards when it published a transaction.

@@ -112,19 +112,24 @@ extension Database {
             wasSynced = false
         }
         preserveLogForSnapshots()
-        guard let pageSize = table.pageSize else { return 0 }
+        let lost = pagesNotInDatabaseFile(checkingAll ? wal.frames[...] : wal.lastTransaction)
+        if !lost.isEmpty { markSuspect(lost) }
+        return lost.count
+    }
+
+    /// Those of the pages whose committed content the database file does not have.
+    ///
+    /// Call with `monitor` held.
+    func pagesNotInDatabaseFile(_ pages: ArraySlice<UInt32>) -> [UInt32] {
+        guard let pageSize = table.pageSize else { return [] }
         let buffer = Buffer(count: pageSize.bytes)
-        var lost = 0
-        let frames = checkingAll ? wal.frames[...] : wal.lastTransaction
-        for number in Set(frames) where number <= table.pageCount {
-            let page = PageNumber(number)
-            readDatabaseFile(page, pageSize, into: buffer.bytes)
-            if PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) != table[page] {
-                markSuspect([number])
-                lost += 1
+        return Set(pages)
+            .filter { number in
+                guard number <= table.pageCount else { return false }
+                let page = PageNumber(number)
+                readDatabaseFile(page, pageSize, into: buffer.bytes)
+                return PageChecksum.compute(page, UnsafeRawBufferPointer(buffer.bytes)) != table[page]
             }
-        }
-        return lost
     }
 
     /// Takes back what SQLite is about to overwrite.

@@ -13,7 +13,10 @@ struct DifferenceTests {
         i < \(pages)) SELECT i FROM n); PRAGMA wal_checkpoint(TRUNCATE);
         """
 
-    /// Nodes that keep transactions for so short a time that a replica which was away cannot continue.
+    private let name = "a.db"
+
+    /// Nodes that both have a filled database, and keep transactions for so short a time that a replica which was away cannot
+    /// continue.
     private func withNodes(
         retention: String = "1s",
         _ body: (_ cluster: Cluster, _ primary: DaemonProcess, _ replica: DaemonProcess) throws -> Void
@@ -22,7 +25,10 @@ struct DifferenceTests {
             $0.sections["data"] = ["retention: \(retention)", "retention-monitor-interval: 200ms"]
         }
         try await withCluster(limit: .seconds(120), configure: set) { cluster in
-            try body(cluster, cluster.primary, try cluster.replica)
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            try primary.sqlite3(name, Self.fill)
+            try waitForSamePosition(name, primary, replica)
+            try body(cluster, primary, replica)
         }
     }
 
@@ -49,9 +55,6 @@ struct DifferenceTests {
     @Test
     func `A replica that was away for longer than retention gets the pages that differ`() async throws {
         try await withNodes { _, primary, replica in
-            let name = "away.db"
-            try primary.sqlite3(name, Self.fill)
-            try waitForSamePosition(name, primary, replica)
             let whole = snapshots(primary, name)
             try replica.stop()
             let changes = "UPDATE t SET b = randomblob(3000) WHERE id % 100 = 7;"
@@ -79,9 +82,6 @@ struct DifferenceTests {
     @Test
     func `A primary whose disk was restored takes its replicas back by what differs`() async throws {
         try await withNodes(retention: "10m") { cluster, primary, replica in
-            let name = "restored.db"
-            try primary.sqlite3(name, Self.fill)
-            try waitForSamePosition(name, primary, replica)
             try primary.stop()
             let copy = cluster.folder.path + "/copy"
             try cluster.run(["cp", "-a", primary.settings.dataFolder, copy])
@@ -107,9 +107,6 @@ struct DifferenceTests {
     @Test
     func `A replica that lost its records keeps its content and gets what differs`() async throws {
         try await withNodes(retention: "10m") { cluster, primary, replica in
-            let name = "records.db"
-            try primary.sqlite3(name, Self.fill)
-            try waitForSamePosition(name, primary, replica)
             let whole = snapshots(primary, name)
             try replica.kill()
             let folder = replica.settings.dataFolder + "/dbs/" + name
@@ -125,9 +122,6 @@ struct DifferenceTests {
     @Test
     func `What cannot be compared is sent whole`() async throws {
         try await withNodes(retention: "10m") { cluster, primary, replica in
-            let name = "shape.db"
-            try primary.sqlite3(name, Self.fill)
-            try waitForSamePosition(name, primary, replica)
             try replica.kill()
             let folder = replica.settings.dataFolder + "/dbs/" + name
             try cluster.run(["sh", "-c", "rm -f \(folder)/checksums \(folder)/ltx/*"])
@@ -144,9 +138,6 @@ struct DifferenceTests {
         async throws
     {
         try await withNodes { cluster, primary, replica in
-            let name = "busy.db"
-            try primary.sqlite3(name, Self.fill)
-            try waitForSamePosition(name, primary, replica)
             let writer = try Program(
                 [
                     try Binary.path("workload"), "write", primary.path("other.db"), "wal", "7", "mixed",
