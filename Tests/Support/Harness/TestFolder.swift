@@ -32,7 +32,20 @@ package final class TestFolder: Sendable {
     private static func clear(_ path: String) {
         for process in processes(with: path) { _ = kill(process.pid, SIGKILL) }
         for mount in mounts(below: path) { _ = umount2(mount, Int32(MNT_DETACH)) }
+        makeRemovable(path)
         try? Files.removeTree(path)
+    }
+
+    /// Logs that a daemon took from a program are immutable.
+    private static func makeRemovable(_ folder: String) {
+        for entry in (try? Files.list(folder)) ?? [] {
+            let path = folder + "/" + entry.name
+            if entry.isDirectory {
+                makeRemovable(path)
+            } else if entry.name.hasPrefix("wal.old-") {
+                try? FileDescriptor.open(path, .readOnly).setImmutable(false)
+            }
+        }
     }
 
     /// Removes what killed runs of these tests left behind, once.
