@@ -7,7 +7,7 @@ enum KeySuggestion {
     ///   - section: The path of the section it stands in; empty at the top.
     /// - Returns: The remedy, without a full stop.
     static func remedy(for name: String, in section: String) -> String {
-        let siblings = names(in: section)
+        let siblings = children[section, default: []]
         let path = join(section, name)
         let isPath = ConfigSchema.keys[path] != nil || ConfigSchema.sections[path] != nil
         if isPath, let dot = name.lastIndex(of: ".") {
@@ -15,15 +15,10 @@ enum KeySuggestion {
             return "write \(name[..<dot]): on a line of its own and \(key): below it, indented"
         }
         let plain = normalized(name)
-        let nearest = siblings.map { (name: $0, distance: distance(plain, normalized($0))) }
-            .min { ($0.distance, $0.name) < ($1.distance, $1.name) }
-        if let nearest, nearest.distance <= max(1, min(plain.count, nearest.name.count) / 3) {
-            return "did you mean \(join(section, nearest.name))?"
+        if let nearest = nearest(to: plain, among: siblings) {
+            return "did you mean \(join(section, nearest))?"
         }
-        let elsewhere = (Array(ConfigSchema.keys.keys) + ConfigSchema.sections.keys)
-            .filter {
-                $0 == plain || $0.hasSuffix("." + plain)
-            }
+        let elsewhere = paths.filter { $0 == plain || $0.hasSuffix("." + plain) }
         if !elsewhere.isEmpty {
             return "did you mean \(elsewhere.sorted().joined(separator: " or "))?"
         }
@@ -35,14 +30,32 @@ enum KeySuggestion {
         section.isEmpty ? name : "\(section).\(name)"
     }
 
-    /// The keys and sections that may stand in a section, sorted.
-    private static func names(in section: String) -> [String] {
-        let prefix = section.isEmpty ? "" : section + "."
-        let paths = Array(ConfigSchema.keys.keys) + ConfigSchema.sections.keys
-        return paths.filter { $0.hasPrefix(prefix) && $0.count > prefix.count }
-            .map { String($0.dropFirst(prefix.count)) }
-            .filter { !$0.contains(".") }
-            .sorted()
+    /// The paths of all keys and sections but the top.
+    private static let paths =
+        Array(ConfigSchema.keys.keys) + ConfigSchema.sections.keys.filter { !$0.isEmpty }
+
+    /// The keys and sections that may stand in a section, sorted, by the path of the section.
+    private static let children: [String: [String]] = {
+        var children: [String: [String]] = [:]
+        for path in paths {
+            let dot = path.lastIndex(of: ".")
+            let name = dot.map { path[path.index(after: $0)...] } ?? path[...]
+            children[dot.map { String(path[..<$0]) } ?? "", default: []].append(String(name))
+        }
+        return children.mapValues { $0.sorted() }
+    }()
+
+    /// The name that differs from `plain` by the fewest letters, if it is at most one in three; the first of equals.
+    private static func nearest(to plain: String, among names: [String]) -> String? {
+        var nearest: (name: String, distance: Int)?
+        for name in names {
+            let limit = max(1, min(plain.utf8.count, name.utf8.count) / 3)
+            // Each letter that one has more is one to insert.
+            guard abs(plain.utf8.count - name.utf8.count) <= limit else { continue }
+            let distance = distance(plain, normalized(name))
+            if distance <= limit, distance < nearest?.distance ?? .max { nearest = (name, distance) }
+        }
+        return nearest?.name
     }
 
     /// Lower case, with dashes for underscores and nothing beyond the length of any key.
@@ -50,15 +63,18 @@ enum KeySuggestion {
         String(name.prefix(64).lowercased().map { $0 == "_" || $0 == " " ? "-" : $0 })
     }
 
-    /// The number of characters to insert, remove, replace or swap with the neighbour to turn one into the other.
+    /// The number of letters to insert, remove, replace or swap with the neighbour to turn one into the other.
+    ///
+    /// Letters beyond ASCII, which no key has, count as their bytes in UTF-8.
     static func distance(_ left: String, _ right: String) -> Int {
-        let left = Array(left)
-        let right = Array(right)
+        let left = Array(left.utf8)
+        let right = Array(right.utf8)
         guard !left.isEmpty, !right.isEmpty else { return max(left.count, right.count) }
         var beforeLast: [Int] = []
         var last = Array(0...right.count)
         for row in 1...left.count {
             var current = [row]
+            current.reserveCapacity(right.count + 1)
             for column in 1...right.count {
                 let replacement = last[column - 1] + (left[row - 1] == right[column - 1] ? 0 : 1)
                 var best = min(current[column - 1] + 1, last[column] + 1, replacement)
