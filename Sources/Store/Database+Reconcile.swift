@@ -285,23 +285,25 @@ extension Database {
         try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
     }
 
-    /// A file shorter than its header says is taken for one that is just being copied, until it has rested for so long: then it
-    /// is a damaged database, which is replicated as it is.
+    /// A file without content, or shorter than its header says, is taken for one that is just being copied, until it has rested
+    /// for so long: then it is an empty or a damaged database, which is replicated as it is.
     private static let restOfShortFile = Duration.seconds(2)
+
+    private var isBeingWritten: Bool { MonotonicTime.now - lastDatabaseChange < Self.restOfShortFile }
 
     /// Returns false when the file is not whole yet: a copy of a database is just being written.
     func reconcileFile() throws(StoreError) -> Bool {
         guard let header = databaseHeader(), let size = try? files.database?.size() else {
-            if isTableUnknown, (try? files.database?.size()) == 0 { try learnEmptied() }
+            if (try? files.database?.size()) == 0 {
+                // Whoever copies another file over it empties it first.
+                if !isTableUnknown, isBeingWritten { return false }
+                try learnEmptied()
+            }
             dirty.removeAll()
             return true
         }
         let isStamped = header.pageCount != 0 && header.changeCounter == header.versionValidFor
-        if isStamped, header.pageCount(ofFile: size) < header.pageCount,
-            MonotonicTime.now - lastDatabaseChange < Self.restOfShortFile
-        {
-            return false
-        }
+        if isStamped, header.pageCount(ofFile: size) < header.pageCount, isBeingWritten { return false }
         let pageCount = header.committedPageCount(fileSize: size)
         if isTableUnknown {
             try rebuildTable(pageSize: header.pageSize, pageCount: pageCount)
@@ -323,12 +325,17 @@ extension Database {
         return true
     }
 
-    /// The interrupted transaction was the first one of the file, and was rolled back to nothing.
+    /// The file has no content: its first transaction was rolled back, somebody truncated it, or SQLite removed a log beside it,
+    /// which it takes for a left-over when the file is empty.
     ///
-    /// When the position has content, a power failure took the end of the journal: replicas have what is gone here.
+    /// When the position has content, replicas have what is gone here, and drop it. Its transaction files stay for
+    /// `data.retention`.
     private func learnEmptied() throws(StoreError) {
         table = PageChecksumTable()
         if position.postApply != .zero, position.postApply != table.databaseChecksum {
+            context.logger.warning(
+                "database \"\(name)\": its file is empty, without the content of position \(position); replicas drop that, too"
+            )
             let failure = try emitDifference(
                 in: PageSet(),
                 pageSize: Self.defaultPageSize,

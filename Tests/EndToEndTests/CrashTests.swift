@@ -91,6 +91,32 @@ struct CrashTests {
         }
     }
 
+    /// What a power failure can leave of a database that its program does not sync: SQLite takes the log for a left-over, and
+    /// removes it.
+    @Test
+    func `A log beside a database file that lost its content goes, and its content on replicas`() async throws
+    {
+        try await withCluster { cluster in
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            let name = "lost.db"
+            let program = try SQLiteProcess(folder: primary.mount, pipes: cluster.folder.path + "/program")
+            try program.send("c open $DIR/" + name)
+            _ = try program.receive()
+            try program.send("c run PRAGMA journal_mode=wal; CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+            #expect(try program.receive().code == 0)
+            try waitForSamePosition(name, primary, replica)
+            try program.kill()
+            try primary.kill()
+            #expect(truncate(primary.settings.dataFolder + "/dbs/\(name)/database", 0) == 0)
+            try primary.start()
+            #expect(try primary.sqlite3(name, "SELECT count(*) FROM sqlite_schema;") == "0")
+            try eventually("the content is gone from the replica") { !Files.exists(replica.path(name)) }
+            try primary.sqlite3(name, "CREATE TABLE other(a); INSERT INTO other VALUES('new');")
+            try expectConverged(name, primary, replica)
+            #expect(try replica.sqlite3(name, "SELECT a FROM other;") == "new")
+        }
+    }
+
     /// The last number that a writer was told is committed.
     private func acknowledged(_ writer: Program) -> Int {
         writer.output.split(separator: "\n").compactMap { Int($0) }.last ?? 0

@@ -101,6 +101,23 @@ struct FileOperationTests {
         try expectConverged("target.db", primary, replica)
     }
 
+    @Test(arguments: ["wal", "delete"])
+    func `A database that is truncated is empty on replicas, too`(mode: String) throws {
+        let (primary, replica) = try nodes()
+        let name = "emptied-\(mode).db"
+        try primary.sqlite3(name, "PRAGMA journal_mode=\(mode); CREATE TABLE t(id INTEGER PRIMARY KEY, b);")
+        try primary.sqlite3(name, filling(rows: 50, bytes: 2000))
+        try waitForSamePosition(name, primary, replica)
+        let before = try primary.position(name).txid
+        let path = primary.path(name)
+        #expect(truncate(path, 0) == 0)
+        try eventually("the content is gone from the replica") { !Files.exists(replica.path(name)) }
+        try primary.sqlite3(name, "CREATE TABLE other(a); INSERT INTO other VALUES('new');")
+        #expect(try primary.position(name).txid > before)
+        try expectConverged(name, primary, replica)
+        #expect(try replica.sqlite3(name, "SELECT a FROM other;") == "new")
+    }
+
     /// What people do to restore a copy: the log of the old content goes, although it has commits that the file never had.
     @Test(arguments: [
         "cp $COPY $DB && rm $DB-wal $DB-shm", "cp $COPY $DB && rm $DB-shm $DB-wal",
