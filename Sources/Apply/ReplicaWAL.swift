@@ -22,8 +22,9 @@ public final class ReplicaWAL {
     /// The size of the database in pages after the last commit; 0 before the first one, when the file's size says it.
     public internal(set) var pageCount: UInt32
 
-    let database: OpenFile
-    let log: OpenFile
+    let files: HeldFiles
+    var database: OpenFile { files.database }
+    var log: OpenFile { files.log }
     let shared: IndexFile
     let writer: LogWriter
     let synchronous: Bool
@@ -43,32 +44,26 @@ public final class ReplicaWAL {
 
     private var isOpen = true
 
-    /// Opens the files of a database, and takes the locks that keep them in place.
+    /// Goes on with the log of a database.
     ///
     /// A wal-index that says less than the log, or that a process left half written, is built again as SQLite would
     /// do it; readers may be using it meanwhile.
     ///
     /// - Parameters:
-    ///   - name: the database file; `-wal` and `-shm` stand beside it. All three must exist.
-    ///   - directory: the descriptor of the folder; used during the call only.
+    ///   - files: the files, which `close` closes. When this throws they stay with the caller, who may try again.
     ///   - content: what the log holds.
     ///   - pageSize: the page size of the database, for a log without frames.
     ///   - synchronous: whether checkpoints, and headers of restarted logs, are synchronized to disk.
     /// - Throws: `ApplyError`: a system call, a lock that another process keeps for seconds, or `indexDisagrees` if the
     ///   wal-index is that of another log. Then only `writeIndex` helps, while nobody reads.
     public init(
-        name: String,
-        directory: Int32,
+        _ files: HeldFiles,
         content: WALContent,
         pageSize: PageSize,
         synchronous: Bool
     ) throws(ApplyError) {
-        database = try OpenFile(name, in: directory)
-        try database.lock(.shared)
-        log = try OpenFile(name + "-wal", in: directory)
-        let indexFile = try OpenFile(name + "-shm", in: directory)
-        try indexFile.lock(.deadManSwitch)
-        shared = try IndexFile(indexFile, frames: UInt32(content.frames.count))
+        self.files = files
+        shared = try IndexFile(files.index, frames: UInt32(content.frames.count))
         header =
             content.header
             ?? WALHeader(
@@ -78,13 +73,13 @@ public final class ReplicaWAL {
                 salt2: .random(in: 0 ... .max)
             )
         chain = content.chain ?? WALChain(startOf: header)
-        writer = LogWriter(log, chain: chain, synchronous: synchronous)
+        writer = LogWriter(files.log, chain: chain, synchronous: synchronous)
         frames = content.frames
         pageCount = content.pageCount
         published = WALIndexHeader(content: content, changeCounter: 1)
         self.synchronous = synchronous
-        try indexFile.lock(.write)
-        defer { indexFile.unlock(.write) }
+        try files.index.lock(.write)
+        defer { files.index.unlock(.write) }
         try adoptIndex()
     }
 
@@ -113,8 +108,6 @@ public final class ReplicaWAL {
         guard isOpen else { return }
         abandon()
         isOpen = false
-        shared.close()
-        log.close()
-        database.close()
+        files.close()
     }
 }

@@ -15,6 +15,8 @@ final class Applier: @unchecked Sendable {
     // that thread alone (and by its mount thread, while it waits for it), then by the one that stops it after it was joined.
     private unowned let database: Database
     private var log: LocalLog?
+    /// The files while their log could not be opened: readers go on with what it holds.
+    private var held: LocalFiles?
     private var thread: Thread?
     /// Why the log could not be copied back the last time.
     private var checkpointFailure: ApplyError?
@@ -48,8 +50,14 @@ final class Applier: @unchecked Sendable {
     func stop() {
         database.monitor.wakeAll()
         thread?.join()
+        closeFiles()
+    }
+
+    private func closeFiles() {
         log?.close()
         log = nil
+        held?.close()
+        held = nil
     }
 
     // MARK: - Loop
@@ -219,6 +227,7 @@ final class Applier: @unchecked Sendable {
         let nothing = PageChecksumTable()
         var draft = TableDraft(nothing, pageSize: header.pageSize, isRebuilt: true)
         var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
+        closeFiles()
         try removeFiles()
         let file = try mappedFile("create", temporary) { () throws(Errno) in
             try FaultPoint.installCreate.pass()
@@ -275,8 +284,7 @@ final class Applier: @unchecked Sendable {
     ///
     /// Programs that have it open keep what they read, as with any removed file.
     private func drop(_ received: ReceivedTransaction) {
-        log?.close()
-        log = nil
+        closeFiles()
         try? removeFiles()
         database.locked {
             database.table = PageChecksumTable()
@@ -424,11 +432,14 @@ final class Applier: @unchecked Sendable {
     // MARK: - The local log
 
     /// Opens the files through the own mount and takes the locks that keep readers from checkpointing.
+    ///
+    /// The locks stay when the log cannot be read.
     func openFiles() throws(StoreError) {
         guard let mount = database.context.mount else {
             throw .fault(database: database.name.text, reason: "there is no mount")
         }
         guard let file = database.file(.wal), let pageSize = database.table.pageSize else { return }
+        let files = try holdFiles(mount)
         let content: WALContent
         do throws(Errno) {
             try FaultPoint.applyOpen.pass()
@@ -439,14 +450,18 @@ final class Applier: @unchecked Sendable {
             throw .file(FileError("read", database.path(.wal), error))
         }
         log = try mapped { () throws(ApplyError) in
-            try LocalLog(
-                database.name,
-                mount: mount,
-                content: content,
-                pageSize: pageSize,
-                ownThreads: database.context.ownThreads
-            )
+            try LocalLog(files, content: content, pageSize: pageSize)
         }
+        held = nil
+    }
+
+    private func holdFiles(_ mount: Int32) throws(StoreError) -> LocalFiles {
+        if let held { return held }
+        let files = try mapped { () throws(ApplyError) in
+            try LocalFiles(database.name, mount: mount, ownThreads: database.context.ownThreads)
+        }
+        held = files
+        return files
     }
 
     private func checkpoint() {

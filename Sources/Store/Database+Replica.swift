@@ -165,12 +165,14 @@ extension Database {
     func startReplica() throws(StoreError) {
         guard locked({ table.pageSize != nil && files.database != nil }) else { return }
         let applier = Applier(self)
-        try applier.openFiles()
-        locked {
-            replica.applier = applier
-            replica.walBytes = applier.walBytes
+        defer {
+            locked {
+                replica.applier = applier
+                replica.walBytes = applier.walBytes
+            }
+            monitor.wakeAll()
         }
-        monitor.wakeAll()
+        try applier.openFiles()
     }
 
     /// Ends the apply thread and closes its files on the mount.

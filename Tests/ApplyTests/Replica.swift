@@ -42,8 +42,7 @@ final class Replica {
         log = try FileDescriptor.open(path + "-wal", .readWrite)
         try ReplicaWAL.writeIndex(for: .empty, to: try FileDescriptor.open(path + "-shm", .readWrite))
         wal = try ReplicaWAL(
-            name: name,
-            directory: directory.rawValue,
+            HeldFiles(name: name, directory: directory.rawValue),
             content: .empty,
             pageSize: pageSize,
             synchronous: synchronous
@@ -71,8 +70,7 @@ final class Replica {
             wal.close()
         }
         wal = try ReplicaWAL(
-            name: name,
-            directory: directory.rawValue,
+            HeldFiles(name: name, directory: directory.rawValue),
             content: try content(),
             pageSize: pageSize,
             synchronous: synchronous

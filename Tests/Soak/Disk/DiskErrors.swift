@@ -77,8 +77,7 @@ enum DiskErrors {
                 try restart(replica, fault)
                 for number in 0..<30 {
                     try check(writer.step(bytes: number % 10 == 0 ? 6_000_000 : 50_000), "the primary works")
-                    // docs/known-issues.md
-                    if fault.point != .applyOpen { try expectReadable(replica) }
+                    try expectReadable(replica)
                 }
                 writer.close()
                 try expectArrival(primary, replica)
