@@ -8,6 +8,10 @@ public struct CheckpointResult: Equatable, Sendable {
         case readMark(Int, frame: UInt32)
         /// Readers use the database file alone, which therefore must not change.
         case readersOfDatabaseFile
+        /// Readers use the log, so that it cannot begin anew.
+        case readersOfLog
+        /// A writer is at work.
+        case writer
 
         /// For a log line.
         public var description: String {
@@ -15,6 +19,8 @@ public struct CheckpointResult: Equatable, Sendable {
             case .otherCheckpoint: "another checkpoint"
             case .readMark(let mark, let frame): "a reader of frame \(frame) (READ\(mark))"
             case .readersOfDatabaseFile: "a reader of the database file (READ0)"
+            case .readersOfLog: "a reader of the log (READ1 to READ4)"
+            case .writer: "a writer (WRITE)"
             }
         }
     }

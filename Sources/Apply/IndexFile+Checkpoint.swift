@@ -32,6 +32,35 @@ extension IndexFile {
         try writeWords(at: Self.readMarksOffset + 4 * mark)
     }
 
+    /// The last frame that may be copied to the database file; marks that nobody uses are moved out of the way.
+    ///
+    /// The marks are those of the last `refresh`. A reader that has set one since then uses it only if no header was
+    /// published meanwhile, so it sees all frames. The caller holds CHECKPOINT.
+    ///
+    /// - Parameters:
+    ///   - last: the last frame of the log.
+    ///   - obstacle: says who is in the way, if somebody is.
+    /// - Returns: `last`, or the last frame that a reader in the way sees.
+    /// - Throws: `ApplyError` when the file cannot be locked or written.
+    func safeFrame(
+        through last: UInt32,
+        _ obstacle: inout CheckpointResult.Obstacle?
+    ) throws(ApplyError) -> UInt32 {
+        var safe = last
+        for mark in 1..<LockBytes.WALIndex.readCount {
+            let frame = index.readMark(mark)
+            guard frame < safe else { continue }
+            if try file.tryLock(.read(mark)) {
+                defer { file.unlock(.read(mark)) }
+                try setReadMark(mark, to: mark == 1 ? safe : WALIndex.unusedReadMark)
+            } else {
+                safe = frame
+                obstacle = .readMark(mark, frame: frame)
+            }
+        }
+        return safe
+    }
+
     /// Writes the checkpoint information of a log without frames.
     ///
     /// The caller holds WRITE, and the locks of marks 1 to 4.

@@ -87,13 +87,17 @@ final class OpenFile {
     /// Takes a lock that others hold for moments only.
     ///
     /// - Throws: `lockHeld` when somebody has it for longer than the patience.
-    func lock(_ lock: LockRange, patience: Duration = .seconds(5)) throws(ApplyError) {
+    func lock(
+        _ lock: LockRange,
+        patience: Duration = .seconds(5),
+        longestRest: Duration = .milliseconds(5)
+    ) throws(ApplyError) {
         let deadline = MonotonicTime.now + patience
         var rest = Duration.microseconds(20)
         while try !tryLock(lock) {
             guard MonotonicTime.now < deadline else { throw ApplyError(name, .lockHeld(lock.name)) }
             pause(rest)
-            rest = min(rest * 2, .milliseconds(5))
+            rest = min(rest * 2, longestRest)
         }
     }
 

@@ -23,7 +23,7 @@ extension ReplicaWAL {
         defer { shared.file.unlock(.checkpoint) }
         try shared.refresh()
         result.backfilled = min(shared.index.backfilled, frameCount)
-        let safe = try safeFrame(&result.obstacle)
+        let safe = try shared.safeFrame(through: frameCount, &result.obstacle)
         guard safe > result.backfilled else { return result }
         guard try shared.file.tryLock(.read(0)) else {
             result.obstacle = .readersOfDatabaseFile
@@ -33,31 +33,16 @@ extension ReplicaWAL {
         try shared.setBackfillAttempted(safe)
         if synchronous { try synchronizeLog() }
         let first = copiesFromStart ? 0 : result.backfilled
-        result.pagesWritten = try copyFrames(after: first, through: safe)
+        let copy = FrameCopy(from: log, to: database, pageSize: chain.pageSize)
+        result.pagesWritten = try copy.frames(
+            after: first,
+            pages: frames[Int(first)..<Int(safe)],
+            pageCount: pageCount
+        )
         if safe == frameCount { try finishDatabase() }
         try shared.setBackfilled(safe)
         result.backfilled = safe
         return result
-    }
-
-    /// The last frame that may be copied; marks that nobody uses are moved out of the way.
-    ///
-    /// The marks are those of the last `refresh`. A reader that has set one since then uses it only if no header was
-    /// published meanwhile, so it sees all frames.
-    private func safeFrame(_ obstacle: inout CheckpointResult.Obstacle?) throws(ApplyError) -> UInt32 {
-        var safe = frameCount
-        for mark in 1..<LockBytes.WALIndex.readCount {
-            let frame = shared.index.readMark(mark)
-            guard frame < safe else { continue }
-            if try shared.file.tryLock(.read(mark)) {
-                defer { shared.file.unlock(.read(mark)) }
-                try shared.setReadMark(mark, to: mark == 1 ? safe : WALIndex.unusedReadMark)
-            } else {
-                safe = frame
-                obstacle = .readMark(mark, frame: frame)
-            }
-        }
-        return safe
     }
 
     /// Whether the log's bytes on disk are unknown, so that `rewrite` must come before a checkpoint.
@@ -117,57 +102,5 @@ extension ReplicaWAL {
             throw error
         }
         copiesFromStart = false
-    }
-
-    /// Copies the newest version of each page in a range of frames, in the order of pages.
-    ///
-    /// - Returns: the number of pages.
-    private func copyFrames(after first: UInt32, through last: UInt32) throws(ApplyError) -> Int {
-        // Page and frame in one word, so that sorting puts the newest version of a page last.
-        var versions: [UInt64] = []
-        versions.reserveCapacity(Int(last - first))
-        for (frame, page) in zip(first + 1...last, frames[Int(first)..<Int(last)]) where page <= pageCount {
-            versions.append(UInt64(page) << 32 | UInt64(frame))
-        }
-        versions.sort()
-        let pageBytes = chain.pageSize.bytes
-        let buffer = Buffer(count: 1 << 20)
-        var count = 0
-        var runStart: UInt32 = 0
-        var runBytes = 0
-        for (place, version) in versions.enumerated() {
-            let page = UInt32(truncatingIfNeeded: version >> 32)
-            let next = place + 1
-            if next < versions.count, versions[next] >> 32 == version >> 32 { continue }
-            if runBytes == buffer.bytes.count || page != runStart + UInt32(runBytes / pageBytes) {
-                try writePages(buffer.bytes[..<runBytes], from: runStart)
-                runStart = page
-                runBytes = 0
-            }
-            let offset = WALFrames.pageOffset(
-                ofFrame: UInt32(truncatingIfNeeded: version),
-                pageSize: chain.pageSize
-            )
-            let place = UnsafeMutableRawBufferPointer(
-                rebasing: buffer.bytes[runBytes..<runBytes + pageBytes]
-            )
-            try log.read(into: place, at: offset)
-            runBytes += pageBytes
-            count += 1
-        }
-        try writePages(buffer.bytes[..<runBytes], from: runStart)
-        return count
-    }
-
-    private func writePages(
-        _ bytes: Slice<UnsafeMutableRawBufferPointer>,
-        from page: UInt32
-    ) throws(ApplyError) {
-        guard !bytes.isEmpty else { return }
-        try database.write(
-            UnsafeRawBufferPointer(rebasing: bytes),
-            at: Int64(page - 1) * Int64(chain.pageSize.rawValue),
-            passing: .checkpointDatabaseWrite
-        )
     }
 }

@@ -49,6 +49,9 @@ public final class BackingFile: Sendable {
     /// Whether a program, or the daemon itself, has it open on the mount.
     public var isInUse: Bool { users.load(ordering: .acquiring) > 0 }
 
+    /// Whether it is open on the mount more than once.
+    public var isShared: Bool { users.load(ordering: .acquiring) > 1 }
+
     /// Notes that it was opened on the mount.
     public func opened() {
         users.add(1, ordering: .acquiringAndReleasing)

@@ -9,9 +9,11 @@ import SQLiteFormat
 // are legal (the lock page; pages that were allocated and freed again before they were written), so is a file system that
 // compresses: the bound is far from both.
 extension Database {
-    /// Pages that a database may have beyond a multiple of what its files take on the disk: 32 MiB of checksums, and some seconds
-    /// to compare them.
-    static let holeBound: UInt32 = 4 << 20
+    /// Pages that a database may have beyond a multiple of what its files take on the disk: 64 MiB of checksums and 16 GiB to
+    /// compare, which takes some seconds.
+    static func holeBound(_ pageSize: PageSize) -> UInt32 {
+        min(8 << 20, UInt32((16 << 30) / Int64(pageSize.rawValue)))
+    }
     /// How many times larger a database may be than what its files take on the disk.
     static let compressionBound: Int64 = 16
     /// The most pages that SQLite gives a database.
@@ -19,11 +21,12 @@ extension Database {
 
     /// Refuses a size that the files do not account for.
     func checkSize(_ pageCount: UInt32, _ pageSize: PageSize) throws(StoreError) {
-        guard pageCount > table.pageCount || pageCount > Self.maximumPageCount, pageCount > Self.holeBound
+        let holeBound = Self.holeBound(pageSize)
+        guard pageCount > table.pageCount || pageCount > Self.maximumPageCount, pageCount > holeBound
         else {
             return
         }
-        let wanted = Int64(pageCount - Self.holeBound) * Int64(pageSize.rawValue)
+        let wanted = Int64(pageCount - holeBound) * Int64(pageSize.rawValue)
         let allocated = [files.database, files.wal]
             .reduce(Int64(0)) { sum, file in
                 sum + ((try? file?.descriptor.status().allocatedByteCount) ?? 0)

@@ -23,6 +23,8 @@ extension Database {
             {
                 if isClosing { throw .closing }
                 guard MonotonicTime.now < deadline else {
+                    // What was committed waits for a reason that is known.
+                    if let unrecorded { throw unrecorded }
                     throw .fault(
                         database: name.text,
                         reason:

@@ -188,6 +188,10 @@ extension Database {
         )
         queuedPages += commit.pages.count
         if wasIdle { wakeLogWriter() }
+        if !isLogLong, wal.capturedBytes > LogKeeper.longLog {
+            isLogLong = true
+            context.longLogs.ring()
+        }
         // Whatever happens here, the commit stands.
         try? FaultPoint.commitCaptured.pass()
     }

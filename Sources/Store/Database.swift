@@ -67,6 +67,8 @@ public final class Database: @unchecked Sendable {
     /// Follows it.
     var tail: LogTail?
     var isCapturingTail = false
+    /// Whether the log grew beyond `LogKeeper.longLog`.
+    var isLogLong = false
     /// Whether a wal-index told what is committed at the last look.
     var isTailVouched = true
     var journal = JournalState()

@@ -21,6 +21,7 @@ public final class Store: Sendable {
         var databases: [DatabaseName: Database] = [:]
         var clusterID: ClusterID?
         var reconciler: Reconciler?
+        var logKeeper: LogKeeper?
         var retention: Retention?
     }
 
@@ -179,7 +180,8 @@ public final class Store: Sendable {
         context.mountPath = path
         if isPrimary {
             let reconciler = Reconciler(context) { [weak self] in self?.databases ?? [] }
-            state.withLock { $0.reconciler = reconciler }
+            let logKeeper = LogKeeper(context) { [weak self] in self?.databases ?? [] }
+            state.withLock { ($0.reconciler, $0.logKeeper) = (reconciler, logKeeper) }
             if databases.contains(where: \.wantsReconcile) { context.reconcileRequests.ring() }
         } else {
             for database in databases {
@@ -221,10 +223,11 @@ public final class Store: Sendable {
 
     /// Ends all work through the mount and closes the own descriptors on it.
     public func stop() {
-        let (reconciler, retention) = state.withLock { state in
-            defer { (state.reconciler, state.retention) = (nil, nil) }
-            return (state.reconciler, state.retention)
+        let (reconciler, logKeeper, retention) = state.withLock { state in
+            defer { (state.reconciler, state.logKeeper, state.retention) = (nil, nil, nil) }
+            return (state.reconciler, state.logKeeper, state.retention)
         }
+        logKeeper?.stop()
         reconciler?.stop()
         retention?.stop()
         for database in databases { database.finishWriting() }

@@ -53,7 +53,10 @@ final class StoreContext: Sendable {
     let encoders = EncoderPool()
     let ownThreads = OwnThreads()
     private let observers = Mutex<[any StoreObserver]>([])
-    let reconcileRequests = ReconcileRequests()
+    /// Rung when something is in doubt.
+    let reconcileRequests = Doorbell()
+    /// Rung when a log became long.
+    let longLogs = Doorbell()
     private let mountRoot = Mutex<Int32?>(nil)
     private let mountedAt = Mutex<String?>(nil)
 
@@ -103,6 +106,7 @@ final class StoreMetrics: Sendable {
         let commits: Counter
         let reconciled: Counter
         let withdrawn: Counter
+        let logRestarts: Counter
         let reaped: Counter
         let faults: Counter
     }
@@ -123,6 +127,10 @@ final class StoreMetrics: Sendable {
                 "Transactions found by comparing pages with their checksums."
             ),
             withdrawn: counter("withdrawn_count", "Commits that SQLite took back after they were captured."),
+            logRestarts: counter(
+                "wal_restart_count",
+                "Logs copied back by the daemon, because programs wrote without a pause."
+            ),
             reaped: counter("ltx_reap_count", "LTX files removed by retention."),
             faults: counter("fault_count", "Faults that stopped a database from being written or replicated.")
         )
