@@ -21,8 +21,7 @@ final class Applier: @unchecked Sendable {
     /// Why the log could not be copied back the last time.
     private var checkpointFailure: ApplyError?
     private let decoder = LTXDecoder()
-    /// Page 1 as the replica stores it.
-    private let page1 = Buffer(count: 65_536)
+    private let page1 = ReplicaPage1()
     /// Page 1 as it is, for a transaction that changes nothing but the size.
     private let carrier = Buffer(count: 65_536)
 
@@ -30,7 +29,7 @@ final class Applier: @unchecked Sendable {
     private static let checkpointFrames: UInt32 = 1000
     private static let retryDelay = Duration.milliseconds(200)
     /// Most pages that a transaction adds to the database without bringing them.
-    private static let gapBound = 1 << 22
+    static let gapBound = 1 << 22
     /// A reader that holds the log back for so long is worth a warning.
     private static let slowReader = Duration.seconds(60)
 
@@ -193,7 +192,7 @@ final class Applier: @unchecked Sendable {
                         data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
                     )
                 }
-                let local = localPage(page, data)
+                let local = page1.localPage(page, data)
                 try mapped { () throws(ApplyError) in try wal.append(page, local) }
                 appended.append(page.rawValue)
             }
@@ -221,31 +220,35 @@ final class Applier: @unchecked Sendable {
     }
 
     /// The first content of a database: written straight into a new file, which becomes visible when it is whole.
+    ///
+    /// Where a part of it came before, into the file of that.
     private func install(_ received: ReceivedTransaction) throws(StoreError) {
         let header = received.header
-        let temporary = database.path(.database) + ".tmp"
-        let nothing = PageChecksumTable()
-        var draft = TableDraft(nothing, pageSize: header.pageSize, isRebuilt: true)
-        var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
+        let partial = received.partial
+        let temporary = partial?.path ?? database.path(.database) + ".tmp"
+        let before = partial?.table ?? PageChecksumTable()
+        var draft = TableDraft(before, pageSize: header.pageSize, isRebuilt: partial == nil)
+        var versionBytes = partial?.versionBytes ?? (1, 1)
         closeFiles()
         try removeFiles()
         let file = try mappedFile("create", temporary) { () throws(Errno) in
             try FaultPoint.installCreate.pass()
+            if let partial { return partial.file }
             return try BackingFile.open(temporary, [.readWrite, .create, .truncate])
         }
         let output = SequentialPages(file, pageSize: header.pageSize)
         try decode(received) { page, data throws(StoreError) in
-            _ = draft.change(page, to: PageChecksum.compute(page, data), in: nothing)
+            _ = draft.change(page, to: PageChecksum.compute(page, data), in: before)
             if page == .first {
                 versionBytes = (
                     data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
                 )
             }
-            let local = localPage(page, data)
+            let local = page1.localPage(page, data)
             try mappedFile("write", temporary) { () throws(Errno) in try output.append(page, local) }
         }
-        try checkGaps(draft.missingPages(below: header.commit, in: nothing), received)
-        draft.resize(to: header.commit, in: nothing)
+        try checkGaps(draft.missingPages(below: header.commit, in: before), received)
+        draft.resize(to: header.commit, in: before)
         try verify(draft, received)
         let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
             try output.flush()
@@ -270,6 +273,7 @@ final class Applier: @unchecked Sendable {
         }
         database.locked {
             database.files = DatabaseFiles(database: file, journal: nil, wal: log, shm: index)
+            database.table = before
             draft.apply(to: &database.table)
             database.versionBytes = versionBytes
             database.replica.overlay = []
@@ -339,16 +343,6 @@ final class Applier: @unchecked Sendable {
                     + "the primary says \(received.postApply)"
             )
         }
-    }
-
-    /// The page as the replica stores it: page 1 says WAL (invariant 7).
-    private func localPage(_ page: PageNumber, _ data: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        guard page == .first else { return data }
-        let copy = UnsafeMutableRawBufferPointer(rebasing: page1.bytes[..<data.count])
-        copy.copyMemory(from: data)
-        copy[DatabaseHeader.writeVersionOffset] = JournalMode.wal.versionByte
-        copy[DatabaseHeader.readVersionOffset] = JournalMode.wal.versionByte
-        return UnsafeRawBufferPointer(copy)
     }
 
     /// Gives the transaction's file its final name.
@@ -525,39 +519,5 @@ final class Applier: @unchecked Sendable {
         } catch {
             throw .file(FileError(operation, path, error))
         }
-    }
-}
-
-/// Writes pages that come in ascending order in large pieces.
-private final class SequentialPages {
-    private let file: BackingFile
-    private let pageSize: PageSize
-    private let buffer = Buffer(count: 1 << 20)
-    private var start: Int64 = 0
-    private var used = 0
-
-    init(_ file: BackingFile, pageSize: PageSize) {
-        self.file = file
-        self.pageSize = pageSize
-    }
-
-    func append(_ page: PageNumber, _ data: UnsafeRawBufferPointer) throws(Errno) {
-        let offset = Int64(page.rawValue - 1) * Int64(pageSize.rawValue)
-        if offset != start + Int64(used) || used + data.count > buffer.bytes.count {
-            try flush()
-            start = offset
-        }
-        UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[used..<used + data.count]).copyMemory(from: data)
-        used += data.count
-    }
-
-    func flush() throws(Errno) {
-        try file.descriptor.write(
-            UnsafeRawBufferPointer(rebasing: buffer.bytes[..<used]),
-            at: start,
-            passing: .installWrite
-        )
-        start += Int64(used)
-        used = 0
     }
 }

@@ -61,7 +61,7 @@ extension Database {
         do throws(Errno) {
             try FaultPoint.recoveryIndexUnlink.pass()
             try Files.unlink(path(.shm), ifExists: true)
-            try Files.unlink(path(.database) + ".tmp", ifExists: true)
+            for suffix in [".tmp", ".part"] { try Files.unlink(path(.database) + suffix, ifExists: true) }
             for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
                 files[kind] = try BackingFile.open(path(kind), .readWrite)
             }

@@ -23,6 +23,10 @@ struct ReplicaState {
     var expected = Position.zero
     /// The database must be compared with the primary's as a whole: its position is not to be trusted.
     var needsResync = false
+    /// What came of snapshots that broke off, while there is no content.
+    var partial: PartialContent?
+    /// Transaction files that broke off, oldest first, whose pages are not in `partial` yet.
+    var unfinished: [UnfinishedTransaction] = []
     /// Nothing more is received: the node stops.
     var isRefusing = false
     var applier: Applier?
@@ -71,17 +75,87 @@ extension Database {
     /// What the database consists of, after everything that was received is applied; nil without content, and while that does not
     /// happen in `comparisonWait`.
     public func comparableContent() -> ComparableContent? {
-        locked {
+        let (content, unfinished) = locked { () -> (ComparableContent?, [UnfinishedTransaction]) in
             let deadline = MonotonicTime.now + Self.comparisonWait
             while !replica.queue.isEmpty, !isClosing, !replica.isRefusing, monitor.wait(until: deadline) {}
-            guard replica.queue.isEmpty, !isClosing, let pageSize = table.pageSize, table.pageCount > 0,
-                files.database != nil
-            else { return nil }
-            return ComparableContent(pageSize: pageSize, checksums: table.checksums)
+            guard replica.queue.isEmpty, !isClosing else { return (nil, []) }
+            if let pageSize = table.pageSize, table.pageCount > 0, files.database != nil {
+                return (ComparableContent(pageSize: pageSize, checksums: table.checksums), [])
+            }
+            defer { replica.unfinished = [] }
+            return (nil, replica.unfinished)
+        }
+        if let content { return content }
+        keepPages(of: unfinished)
+        return locked {
+            replica.partial.map { ComparableContent(pageSize: $0.pageSize, checksums: $0.table.checksums) }
         }
     }
 
     private static let comparisonWait = Duration.seconds(10)
+
+    // MARK: - Snapshots that break off
+
+    /// Keeps a transaction file that broke off, if it is of use: there is no content, and it would have brought it.
+    ///
+    /// - Returns: whether the file is the database's now.
+    func keep(_ unfinished: UnfinishedTransaction) -> Bool {
+        locked {
+            guard files.database == nil, table.pageCount == 0, replica.queue.isEmpty, !isClosing,
+                !replica.isRefusing
+            else { return false }
+            replica.unfinished.append(unfinished)
+            return true
+        }
+    }
+
+    /// Adds the pages of files that broke off to what came before.
+    ///
+    /// Called by the thread that receives.
+    private func keepPages(of unfinished: [UnfinishedTransaction]) {
+        guard !unfinished.isEmpty else { return }
+        var partial = locked { replica.partial }
+        locked { replica.partial = nil }
+        do throws(StoreError) {
+            for file in unfinished {
+                defer { try? Files.unlink(file.path, ifExists: true) }
+                if partial?.pageSize != file.pageSize {
+                    // Its file goes with it, before the next one gets that name.
+                    partial = nil
+                    partial = try makePartial(file.pageSize)
+                }
+                guard let partial else { return }
+                let count = try partial.add(pagesOf: file.path)
+                context.logger.info(
+                    "database \"\(name)\": a snapshot broke off after \(count) pages; going on with the \(partial.table.pageCount) "
+                        + "that came so far"
+                )
+            }
+            locked { replica.partial = partial }
+        } catch {
+            context.logger.warning(
+                "database \"\(name)\": what came of a snapshot is given up: \(error)"
+            )
+        }
+    }
+
+    private func makePartial(_ pageSize: PageSize) throws(StoreError) -> PartialContent {
+        let path = path(.database) + ".part"
+        do throws(Errno) {
+            return try PartialContent(path, pageSize: pageSize)
+        } catch {
+            throw .file(FileError("create", path, error))
+        }
+    }
+
+    /// Gives up what came of snapshots that broke off.
+    ///
+    /// Call with the lock held.
+    private func dropPartial() {
+        replica.partial = nil
+        for file in replica.unfinished { try? Files.unlink(file.path, ifExists: true) }
+        replica.unfinished = []
+    }
 
     /// Own writes to the log, by the apply thread through the mount.
     func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno)
@@ -129,7 +203,7 @@ extension Database {
     /// Refuses what is not the difference that was asked for.
     func checkDifference(_ header: LTXHeader, from base: Checksum) throws(StoreError) {
         guard header.preApply == base, !header.isSnapshot, header.commit > 0,
-            header.pageSize == locked({ table.pageSize })
+            header.pageSize == locked({ replica.partial?.pageSize ?? table.pageSize })
         else { throw .rejected(database: name.text, reason: "what came is not what differs from \(base)") }
     }
 
@@ -140,7 +214,8 @@ extension Database {
         try locked { () throws(StoreError) in
             guard
                 !received.isDifference
-                    || replica.queue.isEmpty && table.databaseChecksum == received.header.preApply
+                    || replica.queue.isEmpty
+                        && (replica.partial?.table ?? table).databaseChecksum == received.header.preApply
             else {
                 throw .rejected(database: name.text, reason: "the database changed while it was compared")
             }
@@ -148,6 +223,8 @@ extension Database {
                 monitor.wait()
             }
             if isClosing || replica.isRefusing { throw .closing }
+            if received.isDifference { received.partial = replica.partial }
+            if received.replacesAll || received.header.commit == 0 { dropPartial() }
             replica.queue.append(received)
             replica.queuedBytes += received.byteCount
             replica.expected = Position(txid: received.header.maxTXID, postApply: received.postApply)
@@ -187,8 +264,8 @@ extension Database {
 
 /// A transaction that was received and verified, and waits to be applied.
 final class ReceivedTransaction: @unchecked Sendable {
-    // SAFETY: immutable but for three flags; `isBeingApplied` is guarded by the database's monitor, `isPublished` and
-    // `hasReplaced` belong to the apply thread.
+    // SAFETY: immutable but for three flags and `partial`; `isBeingApplied` is guarded by the database's monitor, `isPublished`,
+    // `hasReplaced` and, from when it is queued, `partial` belong to the apply thread.
     let header: LTXHeader
     let postApply: Checksum
     /// The whole file, when it is small; else it is read from `temporaryPath`.
@@ -197,6 +274,8 @@ final class ReceivedTransaction: @unchecked Sendable {
     let byteCount: Int
     var isBeingApplied = false
     var isPublished = false
+    /// The pages that it makes whole, for the apply thread.
+    var partial: PartialContent?
     /// Whether the files that it replaces are gone.
     var hasReplaced = false
     /// Whether it leads from the content that was here, whatever its history, to the primary's.
@@ -239,6 +318,8 @@ public final class IncomingTransaction {
     private var stored: Int64 = 0
     private let temporaryPath: String
     private var isHandedOver = false
+    /// Whether nothing was wrong with what came.
+    private var isSound = true
 
     /// Checksum of the content that a difference is for; nil for any other transaction.
     private let base: Checksum?
@@ -251,7 +332,16 @@ public final class IncomingTransaction {
     }
 
     deinit {
-        if !isHandedOver, file != nil { try? Files.unlink(temporaryPath, ifExists: true) }
+        guard !isHandedOver, !keepBeginning(), file != nil else { return }
+        try? Files.unlink(temporaryPath, ifExists: true)
+    }
+
+    /// Leaves to the database what came of its first content, if that is sound so far.
+    private func keepBeginning() -> Bool {
+        guard isWanted, isSound, let header, header.isSnapshot || base != nil,
+            stored + Int64(buffered.count) >= PartialContent.leastByteCount, (try? spill()) != nil
+        else { return false }
+        return database.keep(UnfinishedTransaction(path: temporaryPath, pageSize: header.pageSize))
     }
 
     /// Takes more bytes of the file, cut anywhere.
@@ -276,8 +366,10 @@ public final class IncomingTransaction {
                 }
             }
         } catch let error as StoreError {
+            isSound = false
             throw error
         } catch {
+            isSound = false
             throw .rejected(database: database.name.text, reason: "damaged transaction: \(error)")
         }
         guard isWanted else { return }
@@ -290,6 +382,7 @@ public final class IncomingTransaction {
         do throws(LTXError) {
             try decoder.finish()
         } catch {
+            isSound = false
             throw .rejected(database: database.name.text, reason: "damaged transaction: \(error)")
         }
         guard isWanted, let header, let trailer else { return }
@@ -329,6 +422,12 @@ public final class IncomingTransaction {
         stored += Int64(buffered.count)
         buffered.removeAll(keepingCapacity: true)
     }
+}
+
+/// The file of a transaction that broke off.
+struct UnfinishedTransaction {
+    let path: String
+    let pageSize: PageSize
 }
 
 /// The pages of a replica's database, by their checksums.

@@ -199,4 +199,73 @@ struct DifferenceTests {
             #expect(try post("/difference?db=a", headers, body).status == 400)
         }
     }
+
+    /// What came before the connection broke does not come again, whatever was written to the primary meanwhile.
+    @Test(arguments: [[7_000_000], [5_000_000, 4_000_000], [7_000_000, 100_000]])
+    func `A snapshot that breaks off goes on from there`(cuts: [Int]) async throws {
+        let port = try freePort()
+        let isBehind: (inout NodeSettings) -> Void = { if !$0.isPrimary { $0.primaryPort = port } }
+        try await withCluster(limit: .seconds(120), isStarted: false, configure: isBehind) { cluster in
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            let proxy = try StreamProxy(port: port, port: primary.settings.port)
+            defer { proxy.stop() }
+            try primary.start()
+            try primary.sqlite3(name, Self.fill)
+            let pages = try Int(Files.status(primary.path(name)).size / 4096)
+            // The questions of a replica that has something are answered with some bytes.
+            var planned = [StreamProxy.Cut(isAnswer: true, bytes: cuts[0], isReset: true)]
+            for bytes in cuts.dropFirst() {
+                planned.append(StreamProxy.Cut(isAnswer: true, bytes: bytes, isReset: false))
+            }
+            proxy.cut(planned)
+            let changed = try primary.open(name)
+            try replica.start(until: .mounted)
+            try eventually("it breaks off") { replica.log.contains("going on with the") }
+            try changed.run(
+                "UPDATE t SET b = randomblob(3000) WHERE id % 100 = 7; INSERT INTO t(b) VALUES('x')"
+            )
+            changed.close()
+            try expectConverged(name, primary, replica)
+            #expect(snapshots(primary, name) == 1)
+            let sent = sent(primary)
+            #expect(sent.last ?? .max < pages - cuts[0] / 4096 + 200, "\(sent) of \(pages) pages")
+            #expect(!Files.exists(replica.settings.dataFolder + "/dbs/\(name)/database.part"))
+            // It is a database like any other.
+            try primary.sqlite3(name, "DELETE FROM t WHERE id % 2 = 0;")
+            try expectConverged(name, primary, replica)
+            try replica.stop()
+            try replica.start()
+            try expectConverged(name, primary, replica)
+        }
+    }
+
+    @Test
+    func `What came of a snapshot is given up with the database, and at the next start`() async throws {
+        let port = try freePort()
+        let isBehind: (inout NodeSettings) -> Void = { if !$0.isPrimary { $0.primaryPort = port } }
+        try await withCluster(limit: .seconds(120), isStarted: false, configure: isBehind) { cluster in
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            let proxy = try StreamProxy(port: port, port: primary.settings.port)
+            defer { proxy.stop() }
+            try primary.start()
+            try primary.sqlite3(name, Self.fill)
+            proxy.cut([StreamProxy.Cut(isAnswer: true, bytes: 7_000_000, isReset: true)])
+            try replica.start(until: .mounted)
+            try eventually("it breaks off") { replica.log.contains("disconnected from primary") }
+            try replica.kill()
+            try replica.start()
+            try expectConverged(name, primary, replica)
+
+            try replica.stop()
+            try Files.removeTree(replica.settings.dataFolder)
+            proxy.cut([StreamProxy.Cut(isAnswer: true, bytes: 7_000_000, isReset: true)])
+            try replica.start(until: .mounted)
+            try eventually("it breaks off") { replica.log.contains("disconnected from primary") }
+            try Files.unlink(primary.path(name))
+            try primary.sqlite3(name, "CREATE TABLE other(a); INSERT INTO other VALUES('new');")
+            try expectConverged(name, primary, replica)
+            let files = try Files.list(replica.settings.dataFolder + "/dbs/\(name)").map(\.name)
+            #expect(!files.contains("database.part"), "\(files)")
+        }
+    }
 }

@@ -42,10 +42,12 @@ final class NetworkScene {
         self.ports = ports
         self.round = round
         proxy = try StreamProxy(
-            in: network,
+            in: network.hub,
+            at: TestNetwork.hubAddress,
             port: 20_202,
             to: ports[0].address,
-            port: cluster.primary.settings.port
+            port: cluster.primary.settings.port,
+            receiveBuffer: 4096
         )
     }
 

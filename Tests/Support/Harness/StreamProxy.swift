@@ -1,29 +1,41 @@
 import Glibc
-import Harness
 import POSIX
 import Synchronization
 
-/// A TCP proxy at the bridge of a `TestNetwork`, between a replica and its primary, that does to streams what it is told.
-final class StreamProxy: Sendable {
+/// A TCP proxy between a replica and its primary that does to streams what it is told.
+package final class StreamProxy: Sendable {
     /// The end of a connection after a number of bytes.
-    struct Cut: Sendable {
+    package struct Cut: Sendable {
         /// Whether the bytes are those of the primary's answer, or those of the replica's request.
-        var isAnswer: Bool
+        package var isAnswer: Bool
         /// How many bytes get through.
-        var bytes: Int
+        package var bytes: Int
         /// Whether both ends see a reset instead of an end.
-        var isReset: Bool
+        package var isReset: Bool
+
+        /// Joins all.
+        package init(isAnswer: Bool, bytes: Int, isReset: Bool) {
+            self.isAnswer = isAnswer
+            self.bytes = bytes
+            self.isReset = isReset
+        }
     }
 
     /// How the bytes of an answer get on.
-    struct Pace: Sendable {
+    package struct Pace: Sendable {
         /// The most bytes that are passed on at once.
-        var piece: Int
+        package var piece: Int
         /// How long after that the next are taken.
-        var rest: Duration
+        package var rest: Duration
+
+        /// Joins both.
+        package init(piece: Int, rest: Duration) {
+            self.piece = piece
+            self.rest = rest
+        }
     }
 
-    struct State: Sendable {
+    private struct State: Sendable {
         var listener: Int32?
         var cuts: [Cut] = []
         var pace: Pace?
@@ -32,39 +44,55 @@ final class StreamProxy: Sendable {
         var isRefusing = false
     }
 
-    private let namespace: NetworkNamespace
+    private let namespace: NetworkNamespace?
     private let address: SocketAddress
     private let target: SocketAddress
+    private let receiveBuffer: Int32?
     private let state = Mutex(State())
 
-    /// Listens at the bridge.
-    init(in network: TestNetwork, port: UInt16, to host: String, port targetPort: UInt16) throws {
-        namespace = network.hub
-        address = try required(
-            SocketAddress.resolve(host: TestNetwork.hubAddress, port: port).first,
-            "an address"
-        )
-        target = try required(SocketAddress.resolve(host: host, port: targetPort).first, "an address")
+    /// Listens.
+    ///
+    /// - Parameters:
+    ///   - namespace: Where it stands; nil for the network of this process.
+    ///   - host: The address at which it listens.
+    ///   - port: The port at which it listens.
+    ///   - targetHost: The address of the primary.
+    ///   - targetPort: The port of the primary.
+    ///   - receiveBuffer: Bytes of an answer that the kernel takes while they are not passed on; with few of them the primary soon
+    ///     notices. nil for as many as usual.
+    /// - Throws: When the addresses cannot be had.
+    package init(
+        in namespace: NetworkNamespace? = nil,
+        at host: String = "127.0.0.1",
+        port: UInt16,
+        to targetHost: String = "127.0.0.1",
+        port targetPort: UInt16,
+        receiveBuffer: Int32? = nil
+    ) throws {
+        self.receiveBuffer = receiveBuffer
+        self.namespace = namespace
+        address = try required(SocketAddress.resolve(host: host, port: port).first, "an address")
+        target = try required(SocketAddress.resolve(host: targetHost, port: targetPort).first, "an address")
         try accept()
     }
 
     /// How many ends are planned for connections that are still to come.
-    var plannedCuts: Int { state.withLock { $0.cuts.count } }
+    package var plannedCuts: Int { state.withLock { $0.cuts.count } }
 
     /// Ends each of the next connections after some bytes, one after the other.
-    func cut(_ cuts: [Cut]) {
+    package func cut(_ cuts: [Cut]) {
         state.withLock { $0.cuts = cuts }
         endConnections()
     }
 
     /// Passes answers on at this pace from the next connection on; nil for as fast as they come.
-    func slow(_ pace: Pace?) {
+    package func slow(_ pace: Pace?) {
         state.withLock { $0.pace = pace }
         endConnections()
     }
 
     /// Ends the connections, and refuses further ones.
-    func refuse() {
+    package func refuse() {
         let listener = state.withLock { state in
             defer { state.listener = nil }
             state.isRefusing = true
@@ -75,9 +103,9 @@ final class StreamProxy: Sendable {
     }
 
     /// Listens, after `refuse` again.
-    func accept() throws {
+    package func accept() throws {
         let address = address
-        let number = try namespace.run { try Socket.listen(on: address, backlog: 16).release() }
+        let number = try inNamespace { try Socket.listen(on: address, backlog: 16).release() }
         let thread = Thread("proxy-accept") { [weak self] in
             let listener = Socket(owning: number)
             while let down = try? Socket.accept(from: listener.rawValue) {
@@ -92,9 +120,13 @@ final class StreamProxy: Sendable {
     }
 
     /// Ends everything.
-    func stop() {
+    package func stop() {
         refuse()
         for thread in state.withLock({ $0.threads }) { thread.join() }
+    }
+
+    private func inNamespace(_ body: @escaping @Sendable () throws -> Int32) throws -> Int32 {
+        if let namespace { try namespace.run(body) } else { try body() }
     }
 
     private func endConnections() {
@@ -107,13 +139,13 @@ final class StreamProxy: Sendable {
 
     private func begin(_ number: Int32) {
         let down = Socket(owning: number)
-        let target = target
+        let (target, receiveBuffer) = (target, receiveBuffer)
         guard
-            let up = try? namespace.run({
+            let up = try? inNamespace({
                 let up = try Socket.connect(to: target)
-                // What is not read soon fills up the primary's side.
-                var size: Int32 = 4096
-                setsockopt(up.rawValue, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+                if var size = receiveBuffer {
+                    setsockopt(up.rawValue, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+                }
                 try Socket.disableDelay(up.rawValue)
                 return up.release()
             })
