@@ -22,6 +22,9 @@ enum Benchmark {
             where options.scenarios.isEmpty || options.scenarios.contains(scenario.name) {
                 progress("\(scenario.name) ...")
                 do {
+                    if scenario.needsNodes, cluster.isForeign {
+                        throw NotMeasurable(reason: "it needs nodes of litefs")
+                    }
                     report.measurements += try scenario.run(cluster, options)
                 } catch let error as NotMeasurable {
                     report.skipped.append((scenario.name, error.reason))

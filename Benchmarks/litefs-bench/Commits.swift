@@ -76,7 +76,7 @@ extension Scenario {
         atLeast bound: Double?
     ) throws -> [Measurement] {
         let count = options.scaled(count)
-        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.mount) {
             folder in
             try rate(ofCommits: count, in: folder + "/" + database, mode: mode, synchronous: synchronous)
         }
@@ -85,7 +85,7 @@ extension Scenario {
 
     static func fourWriters(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
         let count = options.scaled(5000)
-        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.mount) {
             folder in
             let path = folder + "/four.db"
             try Connection(path)
@@ -131,7 +131,7 @@ extension Scenario {
 
     static func bulkInsert(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
         let count = 200_000
-        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.primary.mount) {
+        let pairs = try Pairs(rounds: options.rounds, native: cluster.native, mount: cluster.mount) {
             folder in
             // A new database each time: a table that grows would make later rounds other ones.
             try cluster.remove("bulk.db")

@@ -25,6 +25,8 @@ struct Measurement {
         case timesFresh = "x fresh"
         case seconds = "s"
         case milliseconds = "ms"
+        case microseconds = "us"
+        case perSecond = "/s"
         case mebibytes = "MiB"
     }
 

@@ -108,6 +108,12 @@ final class Node {
         return (user + system) / 100
     }
 
+    /// How many files it has recorded of a database, those included that are gone.
+    func recordCount(of database: String) throws -> Int {
+        let names = try Files.list(folder + "/data/dbs/" + database + "/ltx").map(\.name)
+        return names.count
+    }
+
     /// Removes what it recorded of a database, but not the database itself: it does not know then where that stands.
     ///
     /// It must not run.

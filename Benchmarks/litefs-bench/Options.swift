@@ -4,6 +4,8 @@ struct Options {
     var binary = ""
     /// An empty folder to work in; somebody else removes it.
     var folder = ""
+    /// A folder of another file system to measure instead of a mount of litefs; nil for litefs.
+    var against: String?
     /// The primary's `fuse.passthrough`.
     var passthrough = "auto"
     /// Names of the scenarios to run; empty for all.
@@ -27,8 +29,8 @@ struct Options {
     func scaled(_ count: Int) -> Int { isQuick ? count / 5 : count }
 
     static let usage = """
-        usage: litefs-bench --litefs BINARY --dir FOLDER [--quick] [--passthrough auto|on|off] [--scenario NAME]... [--json FILE]
-                            [--plot FILE]
+        usage: litefs-bench --litefs BINARY --dir FOLDER [--quick] [--passthrough auto|on|off] [--scenario NAME]... [--against FOLDER]
+                            [--json FILE] [--plot FILE]
         scenarios: \(Scenario.all.map(\.name).joined(separator: " "))
         """
 
@@ -40,6 +42,7 @@ struct Options {
             case "--litefs": binary = try Self.value(of: option, &rest)
             case "--dir": folder = try Self.value(of: option, &rest)
             case "--passthrough": passthrough = try Self.value(of: option, &rest)
+            case "--against": against = try Self.value(of: option, &rest)
             case "--json": jsonPath = try Self.value(of: option, &rest)
             case "--plot": plotPath = try Self.value(of: option, &rest)
             case "--scenario":

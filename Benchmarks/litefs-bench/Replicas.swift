@@ -24,7 +24,7 @@ extension Scenario {
                 title + ", p50",
                 value: samples.percentile(0.5),
                 .milliseconds,
-                target: .below(1)
+                target: .below(0.5)
             )
             median.samples = samples.values
             return [
@@ -34,7 +34,7 @@ extension Scenario {
                     title + ", p99",
                     value: samples.percentile(0.99),
                     .milliseconds,
-                    target: nil
+                    target: .below(5)
                 ),
             ]
         }
@@ -112,7 +112,7 @@ extension Scenario {
                 seconds: litefs,
                 against: native,
                 .timesNative,
-                target: .atMost(4)
+                target: .atMost(2)
             )
         ]
     }
