@@ -96,8 +96,11 @@ extension Database {
         let postApply = draft.databaseChecksum
         try writer.finish(postApply: postApply, synchronize: wasSynced)
         try complete(operation)
+        // The bytes are on disk. A file that power failure leaves under its temporary name gets the other one at the start; only of a
+        // database that begins or ends the record must be found for certain.
+        let isNameNeeded = pageCount == 0 || txid == TXID(1)
         do throws(StoreError) {
-            try writer.publish(synchronize: wasSynced)
+            try writer.publish(synchronize: wasSynced && isNameNeeded)
         } catch {
             requestReconcile()
             if unrecorded == nil {
