@@ -1,5 +1,6 @@
 import FUSE
 import HTTP
+import HTTPAPI
 import Logging
 import Metrics
 import Mount
@@ -111,9 +112,25 @@ extension Node {
         }
     }
 
+    /// Begins to tell listeners what happens.
+    func startEvents(_ store: Store, _ parts: Parts) throws(StartError) -> EventHub {
+        try parts.start("start events", undoing: "end events") {
+            let events = EventHub(isPrimary: lease.isPrimary, logger: logger)
+            store.add(events)
+            return events
+        } stop: {
+            $0.end()
+        }
+    }
+
     /// Follows the primary.
-    func follow(_ store: Store, _ state: NodeState, _ readiness: Readiness, _ parts: Parts) throws(StartError)
-    {
+    func follow(
+        _ store: Store,
+        _ state: NodeState,
+        _ readiness: Readiness,
+        _ events: EventHub,
+        _ parts: Parts
+    ) throws(StartError) {
         var options = StreamClient.Options(
             primaryURL: lease.advertiseURL,
             primaryHostname: lease.hostname
@@ -128,7 +145,12 @@ extension Node {
             target: store,
             logger: logger,
             registry: metrics,
-            events: StreamClient.Events(ready: { readiness.reach() })
+            events: StreamClient.Events(
+                connectionChanged: { [hostname = lease.hostname] isConnected in
+                    events.primaryChanged(hostname: isConnected ? hostname : nil)
+                },
+                ready: { readiness.reach() }
+            )
         )
         state.follow(client)
         _ = try parts.start("follow the primary", undoing: "leave the primary") {

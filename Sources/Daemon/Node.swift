@@ -62,14 +62,15 @@ public struct Node: Sendable {
         )
         try mount(store, state, parts)
         let streams = try startStreams(store, parts)
-        try serve(server, api(store, state, streams).handle, parts)
+        let events = try startEvents(store, parts)
+        try serve(server, api(store, state, streams, events).handle, parts)
         let readiness = try Readiness()
         if lease.isPrimary {
             logger.info(lease.roleText(nodeID: idText))
             readiness.reach()
             try checkPrimary(parts)
         } else {
-            try follow(store, state, readiness, parts)
+            try follow(store, state, readiness, events, parts)
         }
         try waitForCluster(readiness, parts)
     }

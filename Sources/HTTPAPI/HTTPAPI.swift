@@ -4,7 +4,7 @@ import Metrics
 import Replication
 import Store
 
-/// The HTTP API of a node: `/info`, `/metrics`, `/export`, `/health/live`, `/health/ready`, `/stream` and
+/// The HTTP API of a node: `/info`, `/events`, `/metrics`, `/export`, `/health/live`, `/health/ready`, `/stream` and
 /// `/difference`.
 ///
 /// Knows nothing of connections: a request goes in, an answer comes out. Usable from any thread.
@@ -29,6 +29,7 @@ public final class HTTPAPI: Sendable {
     public convenience init(
         store: Store,
         streams: StreamServer,
+        events: EventHub,
         node: any NodeView,
         registry: MetricsRegistry,
         logger: Logger,
@@ -38,6 +39,7 @@ public final class HTTPAPI: Sendable {
             source: store,
             databases: { store.databases.map { DatabaseFacts(name: $0.name, summary: $0.summary) } },
             streams: streams,
+            events: events,
             node: node,
             registry: registry,
             logger: logger,
@@ -50,6 +52,7 @@ public final class HTTPAPI: Sendable {
         source: any StreamSource,
         databases: @escaping @Sendable () -> [DatabaseFacts],
         streams: StreamServer,
+        events: EventHub,
         node: any NodeView,
         registry: MetricsRegistry,
         logger: Logger,
@@ -67,6 +70,13 @@ public final class HTTPAPI: Sendable {
         router.add("GET", "/info") { _ in
             // LiteFS leaves the type to be guessed from the text; programs that read it expect that.
             HTTPResponse(headers: ["Content-Type": "text/plain; charset=utf-8"], body: .bytes(info.bytes()))
+        }
+        router.add("GET", "/events") { request in
+            let stream = events.listen(
+                hostname: node.primaryHostname,
+                remoteAddress: request.remoteAddress
+            )
+            return HTTPResponse(headers: ["Content-Type": "application/json"], body: .stream(stream))
         }
         router.add("GET", "/metrics") { _ in
             HTTPResponse(

@@ -36,6 +36,7 @@ struct RealStoreTests {
         let api = HTTPAPI(
             store: store,
             streams: streams,
+            events: EventHub(isPrimary: true, logger: .silent),
             node: TestNode(),
             registry: registry,
             logger: .silent

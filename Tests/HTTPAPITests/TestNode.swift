@@ -52,6 +52,7 @@ final class TestNode: NodeView {
             source: source,
             databases: { [DatabaseFacts(name: name, summary: summary)] },
             streams: StreamServer(source: source, logger: .silent, registry: registry),
+            events: EventHub(isPrimary: true, logger: .silent),
             node: self,
             registry: registry,
             logger: .silent,
