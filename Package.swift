@@ -105,7 +105,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "litefs",
-            dependencies: ["Daemon", "Config", "Logging", "POSIX", "Faults"],
+            dependencies: ["Daemon", "Config", "HTTP", "JSON", "Logging", "POSIX", "Faults"],
             exclude: ["README.md"],
             swiftSettings: strict
         ),

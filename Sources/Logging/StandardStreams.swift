@@ -10,6 +10,11 @@ public enum StandardError {
         try? descriptor.append(bytes)
     }
 
+    /// Writes `text` and a newline with one write(2).
+    public static func line(_ text: String) {
+        Array((text + "\n").utf8).withUnsafeBytes(write)
+    }
+
     /// Writes `ERROR: `, `text` and a newline with one write(2): the form in which the program says why it ends.
     public static func report(_ text: String) {
         Array("ERROR: \(text)\n".utf8).withUnsafeBytes(write)

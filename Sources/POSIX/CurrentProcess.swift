@@ -36,6 +36,23 @@ public enum CurrentProcess {
         return commit.isEmpty ? nil : commit
     }
 
+    /// Whether a descriptor is that of a terminal.
+    public static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+    /// Becomes another program, found by the search path; returns only to say why it could not.
+    ///
+    /// - Parameter arguments: its name and arguments; not empty.
+    /// - Throws: `Errno`; this process goes on as it was.
+    public static func replace(by arguments: [String]) throws(Errno) {
+        guard let name = arguments.first else { throw .invalidArgument }
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        words.append(nil)
+        execvp(name, &words)
+        let error = Errno.last
+        for word in words { free(word) }
+        throw error
+    }
+
     /// Ends the process in the ordinary way.
     public static func exit(_ code: Int32) -> Never {
         Glibc.exit(code)

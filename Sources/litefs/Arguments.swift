@@ -3,14 +3,26 @@ enum ParsedCommand: Equatable {
     /// Run the daemon.
     case mount(MountArguments)
 
+    /// Write a database to a file.
+    case export(ExportArguments)
+
+    /// Run a program, if this node is one for it.
+    case run(RunArguments)
+
+    /// Show what nodes say about themselves.
+    case status(StatusArguments)
+
+    /// Read the configuration file and say what is wrong with it.
+    case checkConfig(CheckConfigArguments)
+
     /// Print the version on standard output.
     case version
 
     /// Print `Usage.program` on standard output and exit with 2.
     case usage
 
-    /// Print `Usage.mount` on standard output and exit with 2.
-    case mountHelp
+    /// Print this explanation of a command on standard output and exit with 2.
+    case help(String)
 
     /// Print `ERROR: ` and the message on standard error, the hint below it, and exit with the code.
     case failure(ArgumentFailure)
@@ -63,13 +75,17 @@ enum Arguments {
         let rest = Array(arguments.dropFirst())
         switch command {
         case "mount": return parseMount(rest)
+        case "export": return parse { () throws(ArgumentFailure) in try parseExport(rest) }
+        case "run": return parse { () throws(ArgumentFailure) in try parseRun(rest) }
+        case "status": return parse { () throws(ArgumentFailure) in try parseStatus(rest) }
+        case "check-config": return parse { () throws(ArgumentFailure) in try parseCheckConfig(rest) }
         case "version": return .version
         case "help": return .usage
-        case "import", "export", "run":
+        case "import":
             return .failure(
                 ArgumentFailure(
                     message: "litefs \(command): not built yet",
-                    hint: "the commands that work are mount, version and help",
+                    hint: "copy the file to a database's name on the primary's mount, or use SQLite's own .restore there",
                     exitCode: 1
                 )
             )
@@ -78,21 +94,22 @@ enum Arguments {
         }
     }
 
-    private static func parseMount(_ arguments: [String]) -> ParsedCommand {
-        let separator = arguments.firstIndex(of: "--")
-        var result = MountArguments()
-        if let separator {
-            let words = Array(arguments[(separator + 1)...])
-            guard words.contains(where: { !$0.isEmpty }) else {
-                return failure(
-                    "no command after '--'",
-                    hint: "write the program to run after it, or leave it out"
-                )
-            }
-            result.exec = words
+    private static func parse(
+        _ body: () throws(ArgumentFailure) -> ParsedCommand
+    ) -> ParsedCommand {
+        do throws(ArgumentFailure) {
+            return try body()
+        } catch {
+            return .failure(error)
         }
-        do {
-            var flags = FlagReader(arguments[..<(separator ?? arguments.endIndex)])
+    }
+
+    private static func parseMount(_ arguments: [String]) -> ParsedCommand {
+        parse { () throws(ArgumentFailure) in
+            let (own, exec) = try split(arguments)
+            var result = MountArguments()
+            result.exec = exec
+            var flags = FlagReader(own, of: "mount")
             while let flag = try flags.next() {
                 switch flag.name {
                 case "config": result.configPath = try flags.value(of: flag)
@@ -101,23 +118,28 @@ enum Arguments {
                 case "fuse.debug": result.fuseDebug = try flag.bool()
                 case "debug": result.debug = try flag.bool()
                 case "tracing": result.tracing = try flag.bool()
-                case "h", "help": return .mountHelp
-                default: return failure("flag provided but not defined: -\(flag.name)")
+                case "h", "help": return .help(Usage.mount)
+                default: throw flags.unknown(flag)
                 }
             }
-            guard flags.rest.isEmpty else {
-                return failure("too many arguments, specify a '--' to specify an exec command")
-            }
+            guard flags.rest.isEmpty else { throw flags.tooManyForExec }
             return .mount(result)
-        } catch {
-            return .failure(error)
         }
     }
 
-    private static func failure(
-        _ message: String,
-        hint: String = FlagReader.hint
-    ) -> ParsedCommand {
-        .failure(ArgumentFailure(message: message, hint: hint, exitCode: 2))
+    /// What stands before `--`, and the command after it; nil without `--`.
+    static func split(
+        _ arguments: [String]
+    ) throws(ArgumentFailure) -> (own: ArraySlice<String>, exec: [String]?) {
+        guard let separator = arguments.firstIndex(of: "--") else { return (arguments[...], nil) }
+        let words = Array(arguments[(separator + 1)...])
+        guard words.contains(where: { !$0.isEmpty }) else {
+            throw ArgumentFailure(
+                message: "no command after '--'",
+                hint: "write the program to run after it, or leave it out",
+                exitCode: 2
+            )
+        }
+        return (arguments[..<separator], words)
     }
 }

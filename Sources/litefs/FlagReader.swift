@@ -31,14 +31,15 @@ struct FlagReader {
     }
 
     /// Where the flags are explained.
-    static let hint = "run 'litefs mount -h' for the flags"
+    let hint: String
 
     /// The arguments that were not taken yet.
     private(set) var rest: ArraySlice<String>
 
-    /// Reads `arguments`.
-    init(_ arguments: ArraySlice<String>) {
+    /// Reads the arguments of a command.
+    init(_ arguments: ArraySlice<String>, of command: String) {
         rest = arguments
+        hint = "run 'litefs \(command) -h' for the flags"
     }
 
     /// The next flag; nil when no more follow, and then `rest` holds the other arguments.
@@ -48,7 +49,7 @@ struct FlagReader {
         if argument == "--" { return nil }
         let text = argument.dropFirst(argument.hasPrefix("--") ? 2 : 1)
         guard let first = text.first, first != "-", first != "=" else {
-            throw ArgumentFailure(message: "bad flag syntax: \(argument)", hint: Self.hint, exitCode: 2)
+            throw ArgumentFailure(message: "bad flag syntax: \(argument)", hint: hint, exitCode: 2)
         }
         guard let equals = text.firstIndex(of: "=") else { return Flag(name: String(text), inlineValue: nil) }
         return Flag(name: String(text[..<equals]), inlineValue: String(text[text.index(after: equals)...]))
@@ -60,10 +61,24 @@ struct FlagReader {
         guard let value = rest.popFirst() else {
             throw ArgumentFailure(
                 message: "flag needs an argument: -\(flag.name)",
-                hint: Self.hint,
+                hint: hint,
                 exitCode: 2
             )
         }
         return value
+    }
+
+    /// The failure of a flag that the command does not have.
+    func unknown(_ flag: Flag) -> ArgumentFailure {
+        ArgumentFailure(message: "flag provided but not defined: -\(flag.name)", hint: hint, exitCode: 2)
+    }
+
+    /// The failure of words before `--`.
+    var tooManyForExec: ArgumentFailure {
+        ArgumentFailure(
+            message: "too many arguments, specify a '--' to specify an exec command",
+            hint: hint,
+            exitCode: 2
+        )
     }
 }

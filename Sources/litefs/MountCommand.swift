@@ -14,14 +14,19 @@ struct MountCommand {
 
     /// Runs until the node ends and gives the exit code.
     func run(_ signals: consuming SignalWaiter) -> Int32 {
-        let loaded: LoadedConfig
-        let warnings: [String]
-        do {
-            (loaded, warnings) = try settings()
+        let settings: Settings
+        do throws(ConfigError) {
+            settings = try Settings(
+                path: arguments.configPath,
+                expandsEnvironment: arguments.expandsEnvironment,
+                change: apply
+            )
         } catch {
             StandardError.report("\(error)")
             return 2
         }
+        let loaded = settings.loaded
+        if loaded.isFromSearch { StandardOutput.line("config file read from \(loaded.path)") }
         StandardOutput.line(Version.text)
         let config = loaded.config
         let logger = Logger(
@@ -29,7 +34,8 @@ struct MountCommand {
             format: config.log.format == "json" ? .json : .text,
             timestamps: config.log.timestamp
         )
-        for warning in warnings { logger.warning(warning) }
+        if arguments.tracing { logger.warning("-tracing is not built yet, so it has no effect yet") }
+        for warning in settings.warnings { logger.warning(warning) }
         if let text = CurrentProcess.environment(FaultPlan.variable), !text.isEmpty {
             do throws(FaultPlanError) {
                 Faults.arm(try FaultPlan(text)) { logger.warning($0) }
@@ -54,32 +60,10 @@ struct MountCommand {
         }
     }
 
-    /// The settings with the command line applied, and what the operator should know.
-    private func settings() throws(ConfigError) -> (LoadedConfig, [String]) {
-        let systemName = CurrentProcess.hostName
-        if CurrentProcess.environment("HOSTNAME")?.isEmpty ?? true, let systemName {
-            // The file is free to name it, and so are the commands that inherit it.
-            try? CurrentProcess.setEnvironment("HOSTNAME", to: systemName)
-        }
-        let loader = ConfigLoader(
-            homeDirectory: CurrentProcess.environment("HOME"),
-            lookup: CurrentProcess.environment
-        )
-        var loaded = try loader.load(
-            path: arguments.configPath,
-            expandsEnvironment: arguments.expandsEnvironment
-        )
-        if loaded.isFromSearch { StandardOutput.line("config file read from \(loaded.path)") }
+    /// Applies the flags to the settings.
+    private func apply(_ loaded: inout LoadedConfig) {
         if let command = arguments.execCommand { loaded.replaceExec(with: command) }
         if arguments.debug { loaded.config.log.debug = true }
         if arguments.fuseDebug { loaded.config.fuse.debug = true }
-        var warnings = loaded.warnings
-        if arguments.tracing { warnings.append("-tracing is not built yet, so it has no effect yet") }
-        warnings += try ConfigValidation.check(
-            loaded,
-            hostname: CurrentProcess.environment("HOSTNAME") ?? "",
-            systemHostname: systemName
-        )
-        return (loaded, warnings)
     }
 }

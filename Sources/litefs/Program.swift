@@ -8,6 +8,24 @@ enum Program {
     ///
     /// Called on the main thread, before any other is started.
     static func run(_ arguments: [String]) -> Int32 {
+        switch Arguments.parse(arguments) {
+        case .mount(let mount): return self.mount(mount)
+        case .export(let arguments): return ExportCommand(arguments).run()
+        case .run(let arguments): return RunCommand(arguments).run()
+        case .status(let arguments): return StatusCommand(arguments).run()
+        case .checkConfig(let arguments): return CheckConfigCommand(arguments).run()
+        case .version: StandardOutput.line(Version.text)
+        case .usage: return explain(Usage.program)
+        case .help(let text): return explain(text)
+        case .failure(let failure):
+            let hint = failure.hint.isEmpty ? "" : "\n\(failure.hint)"
+            StandardError.report(failure.message + hint)
+            return failure.exitCode
+        }
+        return 0
+    }
+
+    private static func mount(_ arguments: MountArguments) -> Int32 {
         let signals: SignalWaiter
         do {
             signals = try SignalWaiter()
@@ -15,17 +33,7 @@ enum Program {
             StandardError.report("cannot receive signals: \(error)")
             return 1
         }
-        switch Arguments.parse(arguments) {
-        case .mount(let mount): return MountCommand(mount).run(signals)
-        case .version: StandardOutput.line(Version.text)
-        case .usage: return explain(Usage.program)
-        case .mountHelp: return explain(Usage.mount)
-        case .failure(let failure):
-            let hint = failure.hint.isEmpty ? "" : "\n\(failure.hint)"
-            StandardError.report(failure.message + hint)
-            return failure.exitCode
-        }
-        return 0
+        return MountCommand(arguments).run(signals)
     }
 
     private static func explain(_ text: String) -> Int32 {

@@ -10,11 +10,15 @@ enum Usage {
 
         Commands:
 
-            mount      mount the file system, and replicate until a signal comes
-            version    print the version
-            help       print this text
+            mount           mount the file system, and replicate until a signal comes
+            run             run a program, if this node is one for it
+            export          write a consistent copy of a database to a file
+            status          show nodes, their roles and databases
+            check-config    say what is wrong with a configuration file
+            version         print the version
+            help            print this text
 
-        'litefs mount -h' explains the flags and shows a configuration file.
+        'litefs <command> -h' explains a command; that of mount shows a configuration file.
 
         """
 
@@ -62,6 +66,77 @@ enum Usage {
             1    the start failed (unless exit-on-error is false), or unmounting failed
             2    the flags or the configuration file are wrong, or help was asked for
             N    the command under exec ended with N
+
+        """
+
+    /// What `litefs export -h` prints.
+    static let export = """
+        litefs export writes a copy of a database, consistent at one transaction, to a file.
+        Writers and readers go on meanwhile. A file at PATH is replaced when the copy is whole.
+
+        Usage:
+
+            litefs export -name NAME [-url URL] PATH
+
+        Flags:
+
+            -name NAME    the database's name on the mount
+            -url URL      the node to ask (default: \(NodeClient.defaultURL))
+
+        Example, for a backup:
+
+            litefs export -name my.db /backup/my.db
+
+        """
+
+    /// What `litefs run -h` prints.
+    static let run = """
+        litefs run runs a program in its own place, so signals and the exit code are the program's.
+
+        Usage:
+
+            litefs run [flags] -- COMMAND ARGUMENTS...
+
+        Flags:
+
+            -if-candidate    only on a node with lease.candidate true; else do nothing, exit 0
+            -url URL         the node to ask (default: \(NodeClient.defaultURL))
+            -v               say what is done
+
+        Example, for migrations in a command that all pods have:
+
+            litefs run -if-candidate -- my-program migrate
+
+        """
+
+    /// What `litefs status -h` prints.
+    static let status = """
+        litefs status shows what nodes say about themselves (GET /info): role, databases, positions, sizes and lag.
+
+        Usage:
+
+            litefs status [-url URL]... [-watch] [-json]
+
+        Flags:
+
+            -url URL    a node to ask, again for more (default: \(NodeClient.defaultURL))
+            -watch      go on, once a second
+            -json       print the nodes' JSON as it is
+
+        Exit codes: 0 when all is well, 1 when a node does not answer, is not connected to its primary, or has a
+        database with a fault.
+
+        """
+
+    /// What `litefs check-config -h` prints.
+    static let checkConfig = """
+        litefs check-config reads the configuration file as litefs mount would, and changes nothing.
+
+        Usage:
+
+            litefs check-config [-config PATH] [-no-expand-env]
+
+        Exit codes: 0 when the node could use it, 2 and the reasons when not.
 
         """
 }

@@ -32,10 +32,64 @@ import Testing
         #expect(failure([name]) == ArgumentFailure(message: "litefs \(name): unknown command", exitCode: 1))
     }
 
-    @Test(arguments: ["import", "export", "run"])
-    func saysThatACommandIsNotBuilt(name: String) {
-        #expect(failure([name, "-x", "y"])?.message == "litefs \(name): not built yet")
-        #expect(failure([name])?.exitCode == 1)
+    @Test func saysThatACommandIsNotBuilt() {
+        #expect(failure(["import", "-x", "y"])?.message == "litefs import: not built yet")
+        #expect(failure(["import"])?.exitCode == 1)
+    }
+
+    @Test func readsTheFlagsOfCommands() {
+        #expect(
+            Arguments.parse(["export", "-name", "a.db", "-url=http://x:1", "/b"])
+                == .export(ExportArguments(url: "http://x:1", name: "a.db", path: "/b"))
+        )
+        #expect(
+            Arguments.parse(["run", "-if-candidate", "-v", "--", "a", "-b"])
+                == .run(RunArguments(ifCandidate: true, isVerbose: true, command: ["a", "-b"]))
+        )
+        #expect(
+            Arguments.parse(["status", "-url", "a", "--url", "b", "-json"])
+                == .status(StatusArguments(urls: ["a", "b"], isJSON: true))
+        )
+        #expect(Arguments.parse(["status", "-watch"]) == .status(StatusArguments(watches: true)))
+        #expect(
+            Arguments.parse(["check-config", "-no-expand-env", "x.yml"])
+                == .checkConfig(CheckConfigArguments(configPath: "x.yml", expandsEnvironment: false))
+        )
+    }
+
+    @Test(arguments: [
+        (["export", "-name", "a", "b", "c"], "too many arguments", 1),
+        (["export", "b"], "database name required", 1),
+        (["run", "-if-candidate"], "no subcommand specified", 1),
+        (["run", "x", "--", "y"], "too many arguments, specify a '--' to specify an exec command", 2),
+        (["run", "--"], "no command after '--'", 2),
+        (["run", "-promote", "--", "y"], "litefs run -promote: not built yet", 1),
+        (["status", "x"], "too many arguments", 2),
+        (["status", "-url"], "flag needs an argument: -url", 2),
+        (["check-config", "-x"], "flag provided but not defined: -x", 2),
+    ])
+    func saysWhatIsWrongWithACommand(arguments: [String], message: String, code: Int32) {
+        #expect(failure(arguments)?.message == message)
+        #expect(failure(arguments)?.exitCode == code)
+        #expect(failure(arguments)?.hint.isEmpty == false)
+    }
+
+    @Test(arguments: ["export", "run", "status", "check-config"])
+    func explainsACommand(name: String) throws {
+        guard case .help(let text) = Arguments.parse([name, "-h"]) else {
+            Issue.record("no help for \(name)")
+            return
+        }
+        #expect(text.hasPrefix("litefs \(name) ") && text.contains("Usage:"))
+        #expect(Usage.program.contains(name))
+    }
+
+    @Test(arguments: [
+        (Int64(0), "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_300_000, "1.2 MiB"), (200 << 20, "200 MiB"),
+        (5 << 40, "5.0 TiB"), (5000 << 40, "5000 TiB"),
+    ])
+    func writesSizes(count: Int64, text: String) {
+        #expect(StatusTable.bytes(count) == text)
     }
 
     @Test func mountsWithDefaults() throws {
@@ -123,7 +177,7 @@ import Testing
 
     @Test(arguments: [["-h"], ["--help"], ["-help=x"], ["-config", "a", "-h"], ["-h", "-unknown"]])
     func explainsTheMountCommand(arguments: [String]) {
-        #expect(Arguments.parse(["mount"] + arguments) == .mountHelp)
+        #expect(Arguments.parse(["mount"] + arguments) == .help(Usage.mount))
     }
 
     @Test func explainsEveryFlagAndExitCode() {
