@@ -19,8 +19,10 @@ public final class LogRestart {
     private let files: HeldFiles
     private let shared: IndexFile
 
-    /// So many frames or fewer are copied while nobody may write.
+    /// Writers are not stopped before so few frames are left, or as few as can be.
     private static let framesUnderLock: UInt32 = 256
+    /// Most frames that are copied while nobody may write.
+    private static let mostFramesUnderLock: UInt32 = 4096
     /// Longest time to wait for a pause between two writers or two checkpoints, and for readers to leave the log.
     private static let patience = Duration.milliseconds(20)
     /// Longest time to wait, while nobody may write, for the end of another's checkpoint.
@@ -35,10 +37,19 @@ public final class LogRestart {
     public init(name: String, directory: Int32) throws(ApplyError) {
         files = try HeldFiles(name: name, directory: directory)
         do throws(ApplyError) {
+            // Never made longer: with the dead-man switch held, a short one is one that SQLite is about to fill.
+            try Self.checkSize(files.index, frames: 0)
             shared = try IndexFile(files.index, frames: 0)
         } catch {
             files.close()
             throw error
+        }
+    }
+
+    private static func checkSize(_ index: OpenFile, frames: UInt32) throws(ApplyError) {
+        let needed = Int64(WALIndex.regionCount(forFrames: frames)) * Int64(WALIndex.regionSize)
+        guard try index.size() >= needed else {
+            throw ApplyError(index.name, .truncated(offset: 0, needed: Int(needed)))
         }
     }
 
@@ -67,7 +78,7 @@ public final class LogRestart {
             let result = try copy()
             if result.obstacle != nil { return result }
             let left = try framesLeft()
-            if left == 0, try haveReadersLeft() { return result }
+            if left == 0, !stopsWriters, try haveReadersLeft() { return result }
             let isShrinking = left < rest / 2
             rest = left
             if left <= Self.framesUnderLock || !isShrinking { break }
@@ -94,16 +105,40 @@ public final class LogRestart {
     ///
     /// The caller holds CHECKPOINT and WRITE.
     private func copyLast() throws(ApplyError) -> CheckpointResult {
+        guard try framesLeft() <= Self.mostFramesUnderLock else { return .nothing(because: .writer) }
         let deadline = MonotonicTime.now + Self.patience
         while true {
             var result = try copy()
-            if result.isComplete, result.obstacle == nil, try !haveReadersLeft() {
-                result.obstacle = .readersOfLog
-            }
+            if result.isComplete, result.obstacle == nil, try !restart() { result.obstacle = .readersOfLog }
             // A reader of moments sees frames that are old already.
             if result.obstacle == nil || MonotonicTime.now > deadline { return result }
             pause(.microseconds(50))
         }
+    }
+
+    /// Lets the wal-index begin anew, when nobody reads from the log any more; the next writer then does with the log.
+    ///
+    /// The caller holds CHECKPOINT and WRITE, and all frames are copied. Until a writer comes the old log says the same as the database
+    /// file. It is not left to that writer to begin anew: SQLite before 3.51.3 may take a log that was begun anew while another
+    /// connection was about to copy it for the old one, and count frames as copied that are not.
+    ///
+    /// - Returns: false when readers stay.
+    private func restart() throws(ApplyError) -> Bool {
+        guard try lock(.readersOfLog, patience: Self.patience) else { return false }
+        defer { shared.file.unlock(.readersOfLog) }
+        guard let (header, backfilled) = try readHeader(), header.mxFrame > 0, backfilled == header.mxFrame
+        else {
+            return true
+        }
+        var next = header
+        next.mxFrame = 0
+        next.salt1 = header.salt1 &+ 1
+        next.salt2 = .random(in: 0 ... .max)
+        next.changeCounter &+= 1
+        // As SQLite does it: whoever reads the header and then the rest sees by the salts that they do not belong together.
+        try shared.publish(next)
+        try shared.resetCheckpointInformation()
+        return true
     }
 
     /// Waits until nobody reads from the log, of which all frames are copied: who comes later reads the database file.
@@ -121,6 +156,9 @@ public final class LogRestart {
     private func copy() throws(ApplyError) -> CheckpointResult {
         guard let (header, backfilled) = try readHeader(), let pageSize = header.pageSize else {
             return .nothing(because: .writer)
+        }
+        guard try header.mxFrame <= WALFrames.count(fileSize: files.log.size(), pageSize: pageSize) else {
+            throw ApplyError(shared.file.name, .indexDisagrees(logFrames: 0, indexFrames: header.mxFrame))
         }
         var result = CheckpointResult(frames: header.mxFrame, backfilled: backfilled, pagesWritten: 0)
         if result.isComplete { return result }
@@ -169,6 +207,7 @@ public final class LogRestart {
 
     /// The pages of frames, by the wal-index.
     private func pages(after first: UInt32, through last: UInt32) throws(ApplyError) -> [UInt32] {
+        try Self.checkSize(files.index, frames: last)
         try shared.reserve(frames: last)
         try shared.reload()
         var pages: [UInt32] = []

@@ -6,15 +6,21 @@ import Synchronization
 final class ActiveBody: Sendable {
     private let body: any ResponseBody
     private let context: ServerContext
+    /// The connection's socket.
+    let socket: Int32
     /// The connection's socket, when only a reset tells its peer that the answer is not complete.
     private let resetOnFailure: Int32?
     private let isCancelled = Atomic(false)
 
-    init(_ body: any ResponseBody, context: ServerContext, resetOnFailure: Int32?) {
+    init(_ body: any ResponseBody, context: ServerContext, socket: Int32, resetOnFailure: Int32?) {
         self.body = body
+        self.socket = socket
         self.context = context
         self.resetOnFailure = resetOnFailure
     }
+
+    /// Whether it is to be cancelled when the peer is gone.
+    var endsWithPeer: Bool { body.endsWithPeer }
 
     /// Cancels the body, once.
     func cancel() {

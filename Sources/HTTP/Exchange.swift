@@ -134,8 +134,13 @@ final class Exchange {
                 return MHD_create_response_from_buffer(buffer.count, start, .RESPMEM_MUST_COPY)
             }
         case .stream(let body, let length):
-            let reset = isOldProtocol && length == nil ? cmhd_socket(connection) : nil
-            let active = ActiveBody(body, context: context, resetOnFailure: reset)
+            let socket = cmhd_socket(connection)
+            let active = ActiveBody(
+                body,
+                context: context,
+                socket: socket,
+                resetOnFailure: isOldProtocol && length == nil ? socket : nil
+            )
             context.add(active)
             raw = MHD_create_response_from_callback(
                 length ?? cmhd_size_unknown(),

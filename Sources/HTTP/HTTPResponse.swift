@@ -45,6 +45,10 @@ public struct HTTPResponse: Sendable {
 
 /// A source of an answer's bytes.
 public protocol ResponseBody: AnyObject, Sendable {
+    /// Whether it is cancelled, within about a second, when the peer ends its side of the connection or dies; else that is noticed
+    /// when something is sent.
+    var endsWithPeer: Bool { get }
+
     /// Fills the start of `buffer` (never empty; the memory is only lent) and returns how many bytes are there.
     ///
     /// Called on the connection's thread; may block until there is something to send, and what it returns is sent at
@@ -53,6 +57,11 @@ public protocol ResponseBody: AnyObject, Sendable {
 
     /// Called exactly once: when the answer is complete, the connection has ended, or the server stops.
     ///
-    /// In the last case on another thread while `read` may be running, which must then return soon.
+    /// In the last case, and with `endsWithPeer`, on another thread while `read` may be running, which must then return soon.
     func cancel()
+}
+
+extension ResponseBody {
+    /// A body that sends all the time needs no more.
+    public var endsWithPeer: Bool { false }
 }

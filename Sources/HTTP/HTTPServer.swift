@@ -75,7 +75,7 @@ public final class HTTPServer: Sendable {
                 phase.pointee = .stopped
                 throw .cannotServe(address)
             }
-            let watcher = Thread("http-watch") { context.watch.run() }
+            let watcher = Thread("http-watch") { context.watch.run(onEnd: context.cancelBodies) }
             phase.pointee = .serving(daemon, context, watcher: watcher)
         }
     }

@@ -36,6 +36,14 @@ final class ServerContext: Sendable {
         body.cancel()
     }
 
+    /// Cancels the bodies that wait for nothing but their peers, which are gone.
+    func cancelBodies(of sockets: Set<Int32>) {
+        let active = bodies.withLock { bodies in
+            bodies.active.values.filter { $0.endsWithPeer && sockets.contains($0.socket) }
+        }
+        for body in active { body.cancel() }
+    }
+
     /// Cancels the bodies that are being sent, and all that come after.
     func cancelAll() {
         let active = bodies.withLock { bodies in

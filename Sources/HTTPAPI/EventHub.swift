@@ -1,12 +1,15 @@
 import JSON
+import LTX
 import Logging
 import POSIX
 import Store
+import Synchronization
 
 /// Tells the listeners of `/events` what happens on this node: transactions, and which node is the primary.
 ///
 /// Each listener has a queue of its own, so nobody waits for one that does not read: its stream ends when the queue is full.
-/// Thread-safe; holds its lock for moments only, and never while a database's is held.
+/// Thread-safe. Its locks stand above those of databases: it asks for what a database says while it tells, so that what is told is
+/// never older than what was told before. It is told on threads that store transactions, so it asks for nothing that waits for them.
 public final class EventHub: StoreObserver {
     /// Events that wait for a listener; as many as LiteFS keeps.
     static let queueBound = 1024
@@ -14,11 +17,13 @@ public final class EventHub: StoreObserver {
     private struct State {
         var listeners: [EventStream] = []
         /// The last position that was told of each database.
-        var told: [DatabaseName: Database.Summary] = [:]
+        var told: [DatabaseName: Position] = [:]
         var isEnded = false
     }
 
     private let isPrimary: Bool
+    /// Held while something is told, so that all listeners hear everything in one order.
+    private let telling = Mutex<Void>(())
     private let state = Guarded(State())
     private let logger: Logger
 
@@ -33,16 +38,18 @@ public final class EventHub: StoreObserver {
     /// The first event says which node is the primary.
     ///
     /// - Parameters:
-    ///   - hostname: the primary's name, when this node is connected to another one.
+    ///   - hostname: gives the primary's name, when this node is connected to another one.
     ///   - remoteAddress: of the listener, for the log.
     /// - Returns: the body of the answer; it ends with the node, with the connection, or when the listener does not read.
-    func listen(hostname: String?, remoteAddress: String) -> EventStream {
-        let stream = EventStream(remoteAddress: remoteAddress)
-        stream.add(Self.line("init", primary: isPrimary, hostname))
-        state.withLock { state in
-            if state.pointee.isEnded { stream.end() } else { state.pointee.listeners.append(stream) }
+    func listen(hostname: () -> String?, remoteAddress: String) -> EventStream {
+        telling.withLock { _ in
+            let stream = EventStream(remoteAddress: remoteAddress)
+            stream.add(Self.line("init", primary: isPrimary, hostname()))
+            state.withLock { state in
+                if state.pointee.isEnded { stream.end() } else { state.pointee.listeners.append(stream) }
+            }
+            return stream
         }
-        return stream
     }
 
     /// Tells of the newest transaction of a database.
@@ -50,13 +57,15 @@ public final class EventHub: StoreObserver {
     /// Transactions that are stored together are one event, that of the last of them.
     public func transactionsAppeared(in database: Database) {
         guard state.withLock({ !$0.pointee.listeners.isEmpty }) else { return }
-        let summary = database.summary
-        let isNews = state.withLock { state in
-            guard state.pointee.told[database.name]?.position != summary.position else { return false }
-            state.pointee.told[database.name] = summary
-            return true
+        telling.withLock { _ in
+            let summary = database.currentSummary
+            let isNews = state.withLock { state in
+                guard state.pointee.told[database.name] != summary.position else { return false }
+                state.pointee.told[database.name] = summary.position
+                return true
+            }
+            if isNews { tell(Self.line(database.name, summary)) }
         }
-        if isNews { tell(Self.line(database.name, summary)) }
     }
 
     /// Databases that come and go are told by their transactions.
@@ -64,7 +73,7 @@ public final class EventHub: StoreObserver {
 
     /// Tells that this node is connected to another primary, or is not any more.
     public func primaryChanged(hostname: String?) {
-        tell(Self.line("primaryChange", primary: isPrimary, hostname))
+        telling.withLock { _ in tell(Self.line("primaryChange", primary: isPrimary, hostname)) }
     }
 
     /// Ends all streams; later ones end at once.

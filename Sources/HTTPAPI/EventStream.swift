@@ -19,6 +19,9 @@ final class EventStream: ResponseBody {
         self.remoteAddress = remoteAddress
     }
 
+    /// Nothing may be sent for hours: that the listener is gone must be noticed without it.
+    var endsWithPeer: Bool { true }
+
     /// Whether it ended because its listener did not read.
     var isOverrun: Bool { state.withLock { $0.pointee.isOverrun } }
 

@@ -73,7 +73,7 @@ public final class HTTPAPI: Sendable {
         }
         router.add("GET", "/events") { request in
             let stream = events.listen(
-                hostname: node.primaryHostname,
+                hostname: { node.primaryHostname },
                 remoteAddress: request.remoteAddress
             )
             return HTTPResponse(headers: ["Content-Type": "application/json"], body: .stream(stream))

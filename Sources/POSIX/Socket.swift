@@ -154,6 +154,14 @@ extension Socket {
         return .milliseconds(Int64(info.tcpi_last_ack_recv))
     }
 
+    /// Whether the other end sends nothing more: it has ended its side, or the connection is gone.
+    public static func hasPeerEnded(_ fd: Int32) -> Bool {
+        var info = tcp_info()
+        var size = socklen_t(MemoryLayout<tcp_info>.size)
+        // The state of RFC 9293, 3.3.2; 1 is ESTABLISHED in the kernel's numbers.
+        return getsockopt(fd, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 && info.tcpi_state != 1
+    }
+
     /// Ends both directions of a socket that somebody else owns.
     public static func shutDown(_ fd: Int32) {
         _ = Glibc.shutdown(fd, Int32(SHUT_RDWR))

@@ -198,7 +198,7 @@ final class Applier: @unchecked Sendable {
             }
             try checkGaps(draft.missingPages(below: header.commit, in: database.table), received)
             draft.resize(to: header.commit, in: database.table)
-            try verify(draft, received)
+            try verify(draft.databaseChecksum, received)
             if appended.isEmpty, let firstPage {
                 try mapped { () throws(ApplyError) in try wal.append(.first, firstPage) }
                 appended.append(1)
@@ -219,39 +219,19 @@ final class Applier: @unchecked Sendable {
         }
     }
 
-    /// The first content of a database: written straight into a new file, which becomes visible when it is whole.
-    ///
-    /// Where a part of it came before, into the file of that.
+    /// The first content of a database, in a new file, which becomes visible when it is whole.
     private func install(_ received: ReceivedTransaction) throws(StoreError) {
         let header = received.header
-        let partial = received.partial
-        let temporary = partial?.path ?? database.path(.database) + ".tmp"
-        let before = partial?.table ?? PageChecksumTable()
-        var draft = TableDraft(before, pageSize: header.pageSize, isRebuilt: partial == nil)
-        var versionBytes = partial?.versionBytes ?? (1, 1)
         closeFiles()
         try removeFiles()
-        let file = try mappedFile("create", temporary) { () throws(Errno) in
-            try FaultPoint.installCreate.pass()
-            if let partial { return partial.file }
-            return try BackingFile.open(temporary, [.readWrite, .create, .truncate])
-        }
-        let output = SequentialPages(file, pageSize: header.pageSize)
-        try decode(received) { page, data throws(StoreError) in
-            _ = draft.change(page, to: PageChecksum.compute(page, data), in: before)
-            if page == .first {
-                versionBytes = (
-                    data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
-                )
-            }
-            let local = page1.localPage(page, data)
-            try mappedFile("write", temporary) { () throws(Errno) in try output.append(page, local) }
-        }
-        try checkGaps(draft.missingPages(below: header.commit, in: before), received)
-        draft.resize(to: header.commit, in: before)
-        try verify(draft, received)
+        let partial = try wholeContent(of: received)
+        let missing =
+            partial.table.checksums.count { $0 == 0 } + Int(header.commit) - partial.table.checksums.count
+        try checkGaps(missing, received)
+        partial.resize(to: header.commit)
+        try verify(partial.table.databaseChecksum, received)
+        let (file, temporary) = (partial.file, partial.path)
         let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
-            try output.flush()
             let size = Int64(header.commit) * Int64(header.pageSize.rawValue)
             try file.descriptor.truncate(to: size, passing: .installTruncate)
             try file.descriptor.synchronizeData(passing: .installSync)
@@ -265,23 +245,40 @@ final class Applier: @unchecked Sendable {
         }
         try mapped { () throws(ApplyError) in try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor) }
         try publish(received)
-        try mappedFile("rename", temporary) { () throws(Errno) in
+        do throws(Errno) {
             try FaultPoint.installRename.pass()
             try Files.rename(temporary, database.path(.database))
-            // Or it would have to be fetched once more after a power failure.
-            try Files.synchronizeDirectory(database.directory)
+        } catch .noEntry {
+            throw .rejected(database: database.name.text, reason: "\(temporary) is gone")
+        } catch {
+            throw .file(FileError("rename", temporary, error))
         }
+        // From here on it is the database. Without the sync it would have to be fetched once more after a power failure.
+        defer { try? Files.synchronizeDirectory(database.directory) }
         database.locked {
             database.files = DatabaseFiles(database: file, journal: nil, wal: log, shm: index)
-            database.table = before
-            draft.apply(to: &database.table)
-            database.versionBytes = versionBytes
+            database.table = partial.table
+            database.versionBytes = partial.versionBytes
             database.replica.overlay = []
             moved(to: received)
         }
         try openFiles()
         try? FaultPoint.installed.pass()
         show(true)
+    }
+
+    /// The content that came, or what its transaction file holds if something was in the way when it was received.
+    private func wholeContent(of received: ReceivedTransaction) throws(StoreError) -> PartialContent {
+        if let partial = received.partial { return partial }
+        let partial = try database.makePartial(received.header.pageSize)
+        try decode(received) { page, data throws(StoreError) in
+            let isBounded = try mappedFile("write", partial.path) { () throws(Errno) in
+                try partial.add(page, data)
+            }
+            if !isBounded { try checkGaps(.max, received) }
+        }
+        try mappedFile("write", partial.path) { () throws(Errno) in try partial.flush() }
+        return partial
     }
 
     /// The primary dropped the database.
@@ -334,12 +331,12 @@ final class Applier: @unchecked Sendable {
         )
     }
 
-    private func verify(_ draft: TableDraft, _ received: ReceivedTransaction) throws(StoreError) {
-        guard draft.databaseChecksum == received.postApply else {
+    private func verify(_ checksum: Checksum, _ received: ReceivedTransaction) throws(StoreError) {
+        guard checksum == received.postApply else {
             throw .rejected(
                 database: database.name.text,
                 reason:
-                    "checksum after transaction \(received.header.maxTXID) would be \(draft.databaseChecksum), "
+                    "checksum after transaction \(received.header.maxTXID) would be \(checksum), "
                     + "the primary says \(received.postApply)"
             )
         }

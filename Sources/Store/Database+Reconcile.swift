@@ -299,7 +299,7 @@ extension Database {
         guard let header = databaseHeader(), let size = try? files.database?.size() else {
             if (try? files.database?.size()) == 0 {
                 // Whoever copies another file over it empties it first.
-                if !isTableUnknown, isBeingWritten { return false }
+                if !isTableUnknown, isBeingWritten || files.database?.isShared == true { return false }
                 try learnEmptied()
             }
             dirty.removeAll()

@@ -61,7 +61,10 @@ extension Database {
         do throws(Errno) {
             try FaultPoint.recoveryIndexUnlink.pass()
             try Files.unlink(path(.shm), ifExists: true)
-            for suffix in [".tmp", ".part"] { try Files.unlink(path(.database) + suffix, ifExists: true) }
+            let unfinished = try Files.list(directory).map(\.name).filter { $0.contains(Self.partialInfix) }
+            for name in unfinished + ["database.tmp"] {
+                try Files.unlink(directory + "/" + name, ifExists: true)
+            }
             for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
                 files[kind] = try BackingFile.open(path(kind), .readWrite)
             }

@@ -25,8 +25,6 @@ struct ReplicaState {
     var needsResync = false
     /// What came of snapshots that broke off, while there is no content.
     var partial: PartialContent?
-    /// Transaction files that broke off, oldest first, whose pages are not in `partial` yet.
-    var unfinished: [UnfinishedTransaction] = []
     /// Nothing more is received: the node stops.
     var isRefusing = false
     var applier: Applier?
@@ -75,86 +73,70 @@ extension Database {
     /// What the database consists of, after everything that was received is applied; nil without content, and while that does not
     /// happen in `comparisonWait`.
     public func comparableContent() -> ComparableContent? {
-        let (content, unfinished) = locked { () -> (ComparableContent?, [UnfinishedTransaction]) in
+        locked {
             let deadline = MonotonicTime.now + Self.comparisonWait
             while !replica.queue.isEmpty, !isClosing, !replica.isRefusing, monitor.wait(until: deadline) {}
-            guard replica.queue.isEmpty, !isClosing else { return (nil, []) }
-            if let pageSize = table.pageSize, table.pageCount > 0, files.database != nil {
-                return (ComparableContent(pageSize: pageSize, checksums: table.checksums), [])
+            guard replica.queue.isEmpty, !isClosing else { return nil }
+            if let partial = replica.partial {
+                return ComparableContent(pageSize: partial.pageSize, checksums: partial.table.checksums)
             }
-            defer { replica.unfinished = [] }
-            return (nil, replica.unfinished)
-        }
-        if let content { return content }
-        keepPages(of: unfinished)
-        return locked {
-            replica.partial.map { ComparableContent(pageSize: $0.pageSize, checksums: $0.table.checksums) }
+            guard let pageSize = table.pageSize, table.pageCount > 0, files.database != nil else {
+                return nil
+            }
+            return ComparableContent(pageSize: pageSize, checksums: table.checksums)
         }
     }
+
+    /// What stands between `database` and a random word in the names of files with partial content.
+    static let partialInfix = ".part-"
 
     private static let comparisonWait = Duration.seconds(10)
 
-    // MARK: - Snapshots that break off
+    // MARK: - The first content
 
-    /// Keeps a transaction file that broke off, if it is of use: there is no content, and it would have brought it.
+    /// Where the pages of a transaction go that brings the first content, or makes whole what came of it; nil for any other one.
     ///
-    /// - Returns: whether the file is the database's now.
-    func keep(_ unfinished: UnfinishedTransaction) -> Bool {
-        locked {
+    /// It is the caller's until he keeps or queues it.
+    func takePartial(for header: LTXHeader, isDifference: Bool) throws(StoreError) -> PartialContent? {
+        let (isWanted, present) = locked { () -> (Bool, PartialContent?) in
+            guard files.database == nil, table.pageCount == 0, replica.queue.isEmpty, header.commit > 0 else {
+                return (false, nil)
+            }
+            defer { replica.partial = nil }
+            return (true, replica.partial)
+        }
+        guard isWanted else { return nil }
+        if isDifference || present?.pageSize == header.pageSize { return present }
+        return try makePartial(header.pageSize)
+    }
+
+    /// Keeps what came of a transaction that broke off.
+    func keep(_ partial: PartialContent) {
+        guard partial.byteCount >= PartialContent.leastByteCount else { return }
+        let isKept = locked {
             guard files.database == nil, table.pageCount == 0, replica.queue.isEmpty, !isClosing,
                 !replica.isRefusing
             else { return false }
-            replica.unfinished.append(unfinished)
+            replica.partial = partial
             return true
         }
-    }
-
-    /// Adds the pages of files that broke off to what came before.
-    ///
-    /// Called by the thread that receives.
-    private func keepPages(of unfinished: [UnfinishedTransaction]) {
-        guard !unfinished.isEmpty else { return }
-        var partial = locked { replica.partial }
-        locked { replica.partial = nil }
-        do throws(StoreError) {
-            for file in unfinished {
-                defer { try? Files.unlink(file.path, ifExists: true) }
-                if partial?.pageSize != file.pageSize {
-                    // Its file goes with it, before the next one gets that name.
-                    partial = nil
-                    partial = try makePartial(file.pageSize)
-                }
-                guard let partial else { return }
-                let count = try partial.add(pagesOf: file.path)
-                context.logger.info(
-                    "database \"\(name)\": a snapshot broke off after \(count) pages; going on with the \(partial.table.pageCount) "
-                        + "that came so far"
-                )
-            }
-            locked { replica.partial = partial }
-        } catch {
-            context.logger.warning(
-                "database \"\(name)\": what came of a snapshot is given up: \(error)"
+        if isKept {
+            context.logger.info(
+                "database \"\(name)\": a snapshot broke off; going on with the \(partial.table.pageCount) pages that came so far"
             )
         }
     }
 
-    private func makePartial(_ pageSize: PageSize) throws(StoreError) -> PartialContent {
-        let path = path(.database) + ".part"
+    /// Makes an empty content.
+    ///
+    /// Each has a file of its own: an earlier one may take its file away later.
+    func makePartial(_ pageSize: PageSize) throws(StoreError) -> PartialContent {
+        let path = path(.database) + Self.partialInfix + String(UInt64.random(in: 0 ... .max), radix: 36)
         do throws(Errno) {
             return try PartialContent(path, pageSize: pageSize)
         } catch {
             throw .file(FileError("create", path, error))
         }
-    }
-
-    /// Gives up what came of snapshots that broke off.
-    ///
-    /// Call with the lock held.
-    private func dropPartial() {
-        replica.partial = nil
-        for file in replica.unfinished { try? Files.unlink(file.path, ifExists: true) }
-        replica.unfinished = []
     }
 
     /// Own writes to the log, by the apply thread through the mount.
@@ -213,9 +195,8 @@ extension Database {
     func enqueue(_ received: ReceivedTransaction) throws(StoreError) {
         try locked { () throws(StoreError) in
             guard
-                !received.isDifference
-                    || replica.queue.isEmpty
-                        && (replica.partial?.table ?? table).databaseChecksum == received.header.preApply
+                !received.isDifference || received.partial != nil
+                    || replica.queue.isEmpty && table.databaseChecksum == received.header.preApply
             else {
                 throw .rejected(database: name.text, reason: "the database changed while it was compared")
             }
@@ -223,8 +204,7 @@ extension Database {
                 monitor.wait()
             }
             if isClosing || replica.isRefusing { throw .closing }
-            if received.isDifference { received.partial = replica.partial }
-            if received.replacesAll || received.header.commit == 0 { dropPartial() }
+            if received.replacesAll || received.header.commit == 0 { replica.partial = nil }
             replica.queue.append(received)
             replica.queuedBytes += received.byteCount
             replica.expected = Position(txid: received.header.maxTXID, postApply: received.postApply)
@@ -264,8 +244,8 @@ extension Database {
 
 /// A transaction that was received and verified, and waits to be applied.
 final class ReceivedTransaction: @unchecked Sendable {
-    // SAFETY: immutable but for three flags and `partial`; `isBeingApplied` is guarded by the database's monitor, `isPublished`,
-    // `hasReplaced` and, from when it is queued, `partial` belong to the apply thread.
+    // SAFETY: immutable but for three flags; `isBeingApplied` is guarded by the database's monitor, `isPublished` and
+    // `hasReplaced` belong to the apply thread, as does `partial` from when it is queued.
     let header: LTXHeader
     let postApply: Checksum
     /// The whole file, when it is small; else it is read from `temporaryPath`.
@@ -274,8 +254,8 @@ final class ReceivedTransaction: @unchecked Sendable {
     let byteCount: Int
     var isBeingApplied = false
     var isPublished = false
-    /// The pages that it makes whole, for the apply thread.
-    var partial: PartialContent?
+    /// The whole content, when it is the first.
+    let partial: PartialContent?
     /// Whether the files that it replaces are gone.
     var hasReplaced = false
     /// Whether it leads from the content that was here, whatever its history, to the primary's.
@@ -290,8 +270,10 @@ final class ReceivedTransaction: @unchecked Sendable {
         content: [UInt8]?,
         temporaryPath: String,
         byteCount: Int,
+        partial: PartialContent? = nil,
         isDifference: Bool = false
     ) {
+        self.partial = partial
         self.isDifference = isDifference
         self.header = header
         self.postApply = postApply
@@ -320,6 +302,8 @@ public final class IncomingTransaction {
     private var isHandedOver = false
     /// Whether nothing was wrong with what came.
     private var isSound = true
+    /// Where the pages go, too, when they are the first content.
+    private var partial: PartialContent?
 
     /// Checksum of the content that a difference is for; nil for any other transaction.
     private let base: Checksum?
@@ -332,16 +316,9 @@ public final class IncomingTransaction {
     }
 
     deinit {
-        guard !isHandedOver, !keepBeginning(), file != nil else { return }
-        try? Files.unlink(temporaryPath, ifExists: true)
-    }
-
-    /// Leaves to the database what came of its first content, if that is sound so far.
-    private func keepBeginning() -> Bool {
-        guard isWanted, isSound, let header, header.isSnapshot || base != nil,
-            stored + Int64(buffered.count) >= PartialContent.leastByteCount, (try? spill()) != nil
-        else { return false }
-        return database.keep(UnfinishedTransaction(path: temporaryPath, pageSize: header.pageSize))
+        guard !isHandedOver else { return }
+        if file != nil { try? Files.unlink(temporaryPath, ifExists: true) }
+        if isSound, let partial, (try? partial.flush()) != nil { database.keep(partial) }
     }
 
     /// Takes more bytes of the file, cut anywhere.
@@ -359,8 +336,11 @@ public final class IncomingTransaction {
                     } else if isWanted {
                         isWanted = try database.accepts(header)
                     }
-                case .page:
-                    break
+                    if isWanted, base != nil || header.isSnapshot {
+                        partial = try database.takePartial(for: header, isDifference: base != nil)
+                    }
+                case .page(let page, let data):
+                    try add(page, data)
                 case .trailer(let trailer):
                     self.trailer = trailer
                 }
@@ -388,6 +368,7 @@ public final class IncomingTransaction {
         guard isWanted, let header, let trailer else { return }
         let content = file == nil ? buffered : nil
         try spill()
+        if let partial { try written(to: partial.path) { () throws(Errno) in try partial.flush() } }
         file = nil
         isHandedOver = true
         try database.enqueue(
@@ -397,13 +378,26 @@ public final class IncomingTransaction {
                 content: content,
                 temporaryPath: temporaryPath,
                 byteCount: Int(stored),
+                partial: partial,
                 isDifference: base != nil
             )
         )
     }
 
+    private func add(_ page: PageNumber, _ data: UnsafeRawBufferPointer) throws(StoreError) {
+        guard let partial else { return }
+        var isBounded = true
+        try written(to: partial.path) { () throws(Errno) in isBounded = try partial.add(page, data) }
+        guard isBounded else {
+            throw .rejected(
+                database: database.name.text,
+                reason: "page \(page.rawValue) comes without those before it"
+            )
+        }
+    }
+
     private func spill() throws(StoreError) {
-        do throws(Errno) {
+        try written(to: temporaryPath) { () throws(Errno) in
             if file == nil {
                 try FaultPoint.receivedCreate.pass()
                 file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive])
@@ -414,20 +408,20 @@ public final class IncomingTransaction {
                 }
             }
             try result.get()
-        } catch {
-            let failure = FileError("write", temporaryPath, error)
-            database.locked { database.fail("cannot receive transactions, will try again: \(failure)") }
-            throw .file(failure)
         }
         stored += Int64(buffered.count)
         buffered.removeAll(keepingCapacity: true)
     }
-}
 
-/// The file of a transaction that broke off.
-struct UnfinishedTransaction {
-    let path: String
-    let pageSize: PageSize
+    private func written(to path: String, _ body: () throws(Errno) -> Void) throws(StoreError) {
+        do throws(Errno) {
+            try body()
+        } catch {
+            let failure = FileError("write", path, error)
+            database.locked { database.fail("cannot receive transactions, will try again: \(failure)") }
+            throw .file(failure)
+        }
+    }
 }
 
 /// The pages of a replica's database, by their checksums.

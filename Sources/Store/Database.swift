@@ -160,8 +160,15 @@ public final class Database: @unchecked Sendable {
 
     /// What is known about the database now.
     public var summary: Summary {
+        locked { _ = try? captureTail() }
+        return currentSummary
+    }
+
+    /// What is known without looking for commits that pass by.
+    ///
+    /// Waits for nobody but the holder of the lock: for the threads that store transactions, on which a look may wait.
+    public var currentSummary: Summary {
         locked {
-            _ = try? captureTail()
             let mode = JournalMode(readVersion: versionBytes.read) ?? .rollback
             return Summary(
                 position: position,

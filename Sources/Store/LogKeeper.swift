@@ -76,7 +76,7 @@ final class LogKeeper: Sendable {
                     + (result.obstacle.map { ", because of \($0)" } ?? "")
             )
             guard result.isComplete, result.obstacle == nil else { return false }
-            database.counters.logRestarts.increment()
+            database.logIsCopied()
             return true
         } catch {
             // The programs' own checkpoints meet the same error, and say so.
@@ -95,6 +95,12 @@ extension Database {
             if isLogLong, wal.capturedBytes <= LogKeeper.longLog || isClosing { isLogLong = false }
             return isLogLong
         }
+    }
+
+    /// All of the log was copied back: it is long again when something is added to it.
+    fileprivate func logIsCopied() {
+        counters.logRestarts.increment()
+        locked { isLogLong = false }
     }
 
     /// Whether several connections have the log open, and whether they are of several processes.

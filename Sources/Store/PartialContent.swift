@@ -1,15 +1,17 @@
 import Capture
+import Faults
 import LTX
 import POSIX
 import SQLiteFormat
 
-/// What has come of a database that a replica does not have yet, when its snapshot broke off.
+/// What has come of a database that a replica does not have yet.
 ///
-/// The pages stand in a file beside the database's own, which no reader sees. For a comparison with the primary's it is a
-/// database of as many pages as came; what the primary then sends makes it whole.
+/// The pages of a snapshot go straight into a file beside the database's own, which no reader sees. When the snapshot is whole and right,
+/// the file becomes the database. When it breaks off, the file is compared with the primary's like a database of as many pages as came,
+/// and what the primary then sends makes it whole.
 ///
 /// Invariant: the file has the pages that `table` says, with page 1 as replicas store it. Whether they are right is found when all are
-/// there, like with any other transaction (invariant 6): then the file becomes the database, or goes.
+/// there, like with any other transaction (invariant 6).
 ///
 /// One thread at a time: the one that receives, until what makes it whole is queued, then the one that applies.
 final class PartialContent {
@@ -24,6 +26,10 @@ final class PartialContent {
     private(set) var table: PageChecksumTable
     /// Bytes 18 and 19 of page 1 as the primary has them.
     private(set) var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
+    /// Pages that were left out before later ones came.
+    private var skipped = 0
+    private let output: SequentialPages
+    private let page1 = ReplicaPage1()
 
     /// Makes an empty one.
     ///
@@ -34,53 +40,41 @@ final class PartialContent {
     init(_ path: String, pageSize: PageSize) throws(Errno) {
         self.path = path
         self.pageSize = pageSize
+        try FaultPoint.installCreate.pass()
         file = try BackingFile.open(path, [.readWrite, .create, .truncate])
         table = PageChecksumTable(pageSize: pageSize)
+        output = SequentialPages(file, pageSize: pageSize)
     }
 
     deinit { try? Files.unlink(path, ifExists: true) }
 
-    /// Adds the pages of a transaction file that ends somewhere in the middle.
+    /// Bytes of the pages so far.
+    var byteCount: Int64 { Int64(table.pageCount) * Int64(pageSize.rawValue) }
+
+    /// Adds a page, or replaces it.
     ///
-    /// - Returns: how many pages were added.
-    /// - Throws: `StoreError` when a file cannot be read or written.
-    func add(pagesOf path: String) throws(StoreError) -> Int {
-        let decoder = LTXDecoder()
-        let page1 = ReplicaPage1()
-        let output = SequentialPages(file, pageSize: pageSize)
-        let input = Buffer(count: 1 << 20)
-        var offset: Int64 = 0
-        var count = 0
-        decoder.begin()
-        do {
-            let incoming = try FileDescriptor.open(path, .readOnly)
-            while true {
-                let length = try incoming.read(into: input.bytes, at: offset)
-                if length == 0 { break }
-                offset += Int64(length)
-                try decoder.feed(UnsafeRawBufferPointer(rebasing: input.bytes[..<length])) { event in
-                    // A page far beyond the others would take memory that nothing was sent for (invariant 9).
-                    guard case .page(let page, let data) = event, data.count == pageSize.bytes,
-                        Int(page.rawValue) <= Int(table.pageCount) + Applier.gapBound
-                    else { return }
-                    if page == .first {
-                        versionBytes = (
-                            data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
-                        )
-                    }
-                    try output.append(page, page1.localPage(page, data))
-                    table.set(page, PageChecksum.compute(page, data))
-                    count += 1
-                }
-            }
-            try output.flush()
-        } catch {
-            // Files that cannot be read or written; nothing in the bytes, which were read before.
-            let errno = error as? Errno ?? .io
-            throw .file(FileError("keep the beginning of a snapshot in", self.path, errno))
+    /// Pages far beyond the others would take memory that nothing was sent for (invariant 9).
+    ///
+    /// - Returns: false when too many pages were left out.
+    /// - Throws: `Errno` when the file cannot be written.
+    func add(_ page: PageNumber, _ data: UnsafeRawBufferPointer) throws(Errno) -> Bool {
+        skipped += max(0, Int(page.rawValue) - Int(table.pageCount) - 1)
+        guard skipped <= Applier.gapBound else { return false }
+        if page == .first {
+            versionBytes = (
+                data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
+            )
         }
-        return count
+        try output.append(page, page1.localPage(page, data))
+        table.set(page, PageChecksum.compute(page, data))
+        return true
     }
+
+    /// Writes what is still in memory.
+    func flush() throws(Errno) { try output.flush() }
+
+    /// The database has this size: pages beyond it go.
+    func resize(to pageCount: UInt32) { table.resize(to: pageCount) }
 }
 
 /// Page 1 as replicas store it: it says WAL (invariant 7).

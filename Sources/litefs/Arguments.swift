@@ -85,7 +85,8 @@ enum Arguments {
             return .failure(
                 ArgumentFailure(
                     message: "litefs \(command): not built yet",
-                    hint: "copy the file to a database's name on the primary's mount, or use SQLite's own .restore there",
+                    hint:
+                        "copy the file to a database's name on the primary's mount, or use SQLite's own .restore there",
                     exitCode: 1
                 )
             )

@@ -32,7 +32,9 @@ struct CheckConfigCommand {
     }
 
     private static func role(_ config: Config) -> String {
-        guard config.lease.type == "static" else { return "one of a cluster with lease.type \(config.lease.type)" }
+        guard config.lease.type == "static" else {
+            return "one of a cluster with lease.type \(config.lease.type)"
+        }
         return config.lease.candidate
             ? "the primary, reached by replicas at \(config.lease.advertiseURL)"
             : "a replica of \(config.lease.hostname) at \(config.lease.advertiseURL)"

@@ -69,7 +69,8 @@ struct NodeClient {
         var escaped = ""
         for byte in text.utf8 {
             let scalar = Unicode.Scalar(byte)
-            if byte < 128, scalar.properties.isAlphabetic || "0123456789-._~".unicodeScalars.contains(scalar) {
+            if byte < 128, scalar.properties.isAlphabetic || "0123456789-._~".unicodeScalars.contains(scalar)
+            {
                 escaped.unicodeScalars.append(scalar)
             } else {
                 escaped += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)

@@ -37,7 +37,9 @@ struct StatusTable {
         return "replica, not connected to its primary\(reason)"
     }
 
-    private static let titles = ["DATABASE", "TXID", "CHECKSUM", "SIZE", "MODE", "WAL", "LAG", "LAST WRITE (UTC)"]
+    private static let titles = [
+        "DATABASE", "TXID", "CHECKSUM", "SIZE", "MODE", "WAL", "LAG", "LAST WRITE (UTC)",
+    ]
 
     private func row(_ database: JSONValue) -> [String] {
         let pages = database["pageCount"]?.integer ?? 0

@@ -45,7 +45,7 @@ import Testing
         #expect(try Files.read(folder.file("a.db"), limit: 1 << 30) == image)
         try insert()
         let second = try header()
-        #expect(second.salt1 == first.salt1 &+ 1)
+        #expect(second.salt1 != first.salt1)
         #expect(try logSize == size)
         #expect(try writer.run("PRAGMA wal_checkpoint")[0] == "0")
         #expect(

@@ -15,8 +15,11 @@ struct CommandTests {
     @Test func `An export is the database, and replaces a file only when it is whole`() throws {
         let cluster = try Cluster.current()
         let (primary, replica) = (cluster.primary, try cluster.replica)
-        let name = "ex port.db"
-        try primary.sqlite3(name, "PRAGMA journal_mode=wal; CREATE TABLE t(b);" + filling(rows: 100, bytes: 2000))
+        let name = "export.db"
+        try primary.sqlite3(
+            name,
+            "PRAGMA journal_mode=wal; CREATE TABLE t(b);" + filling(rows: 100, bytes: 2000)
+        )
         try waitForSamePosition(name, primary, replica)
         let path = cluster.folder.path + "/exported.db"
         for (suffix, text) in [("", "old"), ("-wal", "old"), ("-shm", "old"), ("-journal", "old")] {
@@ -89,10 +92,14 @@ struct CommandTests {
     @Test func `A configuration file is checked without being used`() throws {
         let cluster = try Cluster.current()
         let path = cluster.folder.path + "/check.yml"
-        let fine = "fuse: {dir: /x}\ndata: {dir: /y}\nlease: {type: static, candidate: true, advertise-url: http://a:20202}\n"
+        let fine =
+            "fuse: {dir: /x}\ndata: {dir: /y}\nlease: {type: static, candidate: true, advertise-url: http://a:20202}\n"
         try Files.replace(path, with: Array(fine.utf8))
         let good = try litefs("check-config", "-config", path)
-        #expect(good.exit == .code(0) && good.output.contains("can be used: this node is the primary"), "\(good)")
+        #expect(
+            good.exit == .code(0) && good.output.contains("can be used: this node is the primary"),
+            "\(good)"
+        )
         #expect(!Files.exists("/x") && !Files.exists("/y"))
         try Files.replace(path, with: Array((fine + "fusse: 1\n").utf8))
         let bad = try litefs("check-config", path)

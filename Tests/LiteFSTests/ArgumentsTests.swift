@@ -85,7 +85,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Int64(0), "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_300_000, "1.2 MiB"), (200 << 20, "200 MiB"),
+        (Int64(0), "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_300_000, "1.2 MiB"),
+        (200 << 20, "200 MiB"),
         (5 << 40, "5.0 TiB"), (5000 << 40, "5000 TiB"),
     ])
     func writesSizes(count: Int64, text: String) {
