@@ -35,19 +35,17 @@ final class PeerWatch: Sendable {
 
     /// Looks at all sockets again and again until `stop`; the body of a thread.
     ///
-    /// - Parameter onEnd: Called with the sockets whose peers have ended their side, or died; again and again.
+    /// - Parameter onEnd: Called with the sockets whose peers have ended their side, or died; again and again, and under the lock,
+    ///   like all that has to do with sockets by their numbers.
     func run(onEnd: (Set<Int32>) -> Void) {
         let interval = min(max(limit / 12, .milliseconds(50)), .seconds(1))
-        while true {
-            let ended = state.withLock { state -> Set<Int32>? in
-                if state.pointee.isStopped { return nil }
+        state.withLock { state in
+            while !state.pointee.isStopped {
                 check(&state.pointee.waitingSince, now: .now)
                 let ended = state.pointee.waitingSince.keys.filter(Socket.hasPeerEnded)
+                if !ended.isEmpty { onEnd(Set(ended)) }
                 _ = self.state.wait(until: .now + interval)
-                return Set(ended)
             }
-            guard let ended else { return }
-            if !ended.isEmpty { onEnd(ended) }
         }
     }
 
