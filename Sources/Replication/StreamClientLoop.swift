@@ -154,14 +154,14 @@ struct StreamClientLoop {
     static func streamURL(_ options: StreamClient.Options) -> String {
         var url = origin(of: options.primaryURL) + "/stream"
         if let databases = options.databases {
-            let names = databases.sorted().map { escaped($0.text) }
+            let names = databases.sorted().map { PercentEncoding.encoded($0.text) }
             url += "?filter=" + names.joined(separator: ",")
         }
         return url
     }
 
     static func differenceURL(_ options: StreamClient.Options, _ name: DatabaseName) -> String {
-        origin(of: options.primaryURL) + "/difference?db=" + escaped(name.text)
+        origin(of: options.primaryURL) + "/difference?db=" + PercentEncoding.encoded(name.text)
     }
 
     private static func origin(of url: String) -> String {
@@ -169,22 +169,5 @@ struct StreamClientLoop {
         let rest = url[slashes.upperBound...]
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         return String(url[..<slashes.upperBound] + authority)
-    }
-
-    /// Percent-encodes everything but unreserved characters (RFC 3986, section 2.3).
-    private static func escaped(_ text: String) -> String {
-        var escaped = ""
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                UInt8(ascii: "_"),
-                UInt8(ascii: "~"):
-                escaped.unicodeScalars.append(Unicode.Scalar(byte))
-            default:
-                escaped += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
-            }
-        }
-        return escaped
     }
 }

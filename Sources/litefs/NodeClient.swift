@@ -43,7 +43,7 @@ struct NodeClient {
         do {
             try http.stream(
                 "GET",
-                url + "/export?name=" + Self.escaped(name),
+                url + "/export?name=" + PercentEncoding.encoded(name),
                 onResponse: { received, _ in status = received },
                 onBytes: { bytes in
                     if status == 200 {
@@ -63,20 +63,6 @@ struct NodeClient {
 
     private static func firstLine(_ bytes: [UInt8]) -> String {
         String(String(decoding: bytes, as: UTF8.self).prefix { $0 != "\n" }.prefix(200))
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var escaped = ""
-        for byte in text.utf8 {
-            let scalar = Unicode.Scalar(byte)
-            if byte < 128, scalar.properties.isAlphabetic || "0123456789-._~".unicodeScalars.contains(scalar)
-            {
-                escaped.unicodeScalars.append(scalar)
-            } else {
-                escaped += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
-            }
-        }
-        return escaped
     }
 }
 
