@@ -26,7 +26,6 @@ struct MountCommand {
             return 2
         }
         let loaded = settings.loaded
-        if loaded.isFromSearch { StandardOutput.line("config file read from \(loaded.path)") }
         StandardOutput.line(Version.text)
         let config = loaded.config
         let logger = Logger(
@@ -60,8 +59,9 @@ struct MountCommand {
         }
     }
 
-    /// Applies the flags to the settings.
+    /// Says which file was found, and applies the flags to the settings.
     private func apply(_ loaded: inout LoadedConfig) {
+        if loaded.isFromSearch { StandardOutput.line("config file read from \(loaded.path)") }
         if let command = arguments.execCommand { loaded.replaceExec(with: command) }
         if arguments.debug { loaded.config.log.debug = true }
         if arguments.fuseDebug { loaded.config.fuse.debug = true }
