@@ -22,7 +22,7 @@ public final class LogRestart {
     /// Writers are not stopped before so few frames are left, or as few as can be.
     private static let framesUnderLock: UInt32 = 256
     /// Most frames that are copied while nobody may write.
-    private static let mostFramesUnderLock: UInt32 = 4096
+    private static let mostFramesUnderLock: UInt32 = 16_384
     /// Longest time to wait for a pause between two writers or two checkpoints, and for readers to leave the log.
     private static let patience = Duration.milliseconds(20)
     /// Longest time to wait, while nobody may write, for the end of another's checkpoint.

@@ -233,7 +233,8 @@ struct DifferenceTests {
             try expectConverged(name, primary, replica)
             #expect(snapshots(primary, name) == 1)
             let sent = sent(primary)
-            #expect(sent.last ?? .max < pages - cuts[0] / 4096 + 200, "\(sent) of \(pages) pages")
+            // What was on its way when the connection was reset is lost, too.
+            #expect(sent.last ?? .max < pages - cuts[0] / 4096 + 1000, "\(sent) of \(pages) pages")
             #expect(try !leavesPart(replica))
             // It is a database like any other.
             try primary.sqlite3(name, "DELETE FROM t WHERE id % 2 = 0;")
