@@ -11,7 +11,7 @@ extension Scenario {
     private static let insertion = "INSERT INTO t(text) VALUES ('\(hundredBytes)')"
 
     static func processor(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
-        try cluster.startReplica()
+        try cluster.startReplicas(1)
         let connection = try Connection(cluster.primary.mount + "/processor.db")
         try connection.execute(table)
         try cluster.awaitReplica("processor.db")
