@@ -42,7 +42,7 @@ final class Cluster {
         try primary.awaitMount()
     }
 
-    /// Starts further replicas, so that `count` run besides the primary.
+    /// Starts or ends replicas, so that `count` run besides the primary.
     func startReplicas(_ count: Int) throws {
         if count > 0 { try startReplica() } else { stopReplica() }
         while others.count > max(count - 1, 0) { others.removeLast().stop() }
@@ -68,10 +68,10 @@ final class Cluster {
         isReplicaRunning = false
     }
 
-    /// Waits until a replica, the first one unless another is named, is where the primary is.
-    func awaitReplica(_ database: String, on other: Node? = nil) throws {
+    /// Waits until the replica is where the primary is.
+    func awaitReplica(_ database: String) throws {
         let primary = primary
-        let replica = other ?? replica
+        let replica = replica
         try replica.wait(for: "current \(database)") {
             guard let position = primary.position(of: database) else { return false }
             return replica.position(of: database) == position

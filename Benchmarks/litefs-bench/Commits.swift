@@ -21,7 +21,7 @@ extension Scenario {
     }
 
     static func replicatedWALCommits(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
-        try cluster.startReplicas(1)
+        try cluster.startReplica()
         return try commits(
             "wal-commits-replicated",
             "commits of one row, WAL, NORMAL, while a replica follows",

@@ -11,7 +11,7 @@ extension Scenario {
     private static let insertion = "INSERT INTO t(text) VALUES ('\(hundredBytes)')"
 
     static func processor(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
-        try cluster.startReplicas(1)
+        try cluster.startReplica()
         let connection = try Connection(cluster.primary.mount + "/processor.db")
         try connection.execute(table)
         try cluster.awaitReplica("processor.db")
@@ -57,6 +57,8 @@ extension Scenario {
             return samples
         }
         let native = try latencies(in: cluster.native)
+        // Other scenarios want one replica, or none.
+        defer { try? cluster.startReplicas(0) }
         return try [0, 1, 10]
             .flatMap { replicas in
                 try cluster.startReplicas(replicas)
@@ -77,7 +79,7 @@ extension Scenario {
     }
 
     static func burst(_ cluster: Cluster, _ options: Options) throws -> [Measurement] {
-        try cluster.startReplicas(1)
+        try cluster.startReplica()
         let duration = Duration.seconds(options.isQuick ? 10 : 60)
         let connection = try Connection(cluster.primary.mount + "/burst.db")
         try connection.execute(table)

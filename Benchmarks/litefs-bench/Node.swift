@@ -108,10 +108,9 @@ final class Node {
         return (user + system) / 100
     }
 
-    /// How many files it has recorded of a database, those included that are gone.
+    /// How many files of transactions it has of a database.
     func recordCount(of database: String) throws -> Int {
-        let names = try Files.list(folder + "/data/dbs/" + database + "/ltx").map(\.name)
-        return names.count
+        try Files.list(folder + "/data/dbs/" + database + "/ltx").count
     }
 
     /// Removes what it recorded of a database, but not the database itself: it does not know then where that stands.

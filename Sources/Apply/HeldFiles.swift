@@ -1,8 +1,8 @@
-/// The files of a database on a replica, open, with the locks that keep them in place.
+/// The files of a database, open through the own mount, with the locks that keep them in place.
 ///
 /// Invariant: while they are held, no reader that opens the database empties the wal-index, and none that closes it copies or
-/// removes the log: SQLite does either only for whoever is alone. So readers find the wal-index as the daemon wrote it, also
-/// when the daemon cannot read the log.
+/// removes the log: SQLite does either only for whoever is alone. So a replica's readers find the wal-index as the daemon wrote it,
+/// also when the daemon cannot read the log.
 ///
 /// One thread uses it, and holds no lock that a FUSE handler takes.
 public final class HeldFiles {

@@ -78,7 +78,7 @@ public final class LogRestart {
             let result = try copy()
             if result.obstacle != nil { return result }
             let left = try framesLeft()
-            if left == 0, !stopsWriters, try haveReadersLeft() { return result }
+            if left == 0, !stopsWriters, try onceReadersLeft(isCopied) { return result }
             let isShrinking = left < rest / 2
             rest = left
             if left <= Self.framesUnderLock || !isShrinking { break }
@@ -109,23 +109,23 @@ public final class LogRestart {
         let deadline = MonotonicTime.now + Self.patience
         while true {
             var result = try copy()
-            if result.isComplete, result.obstacle == nil, try !restart() { result.obstacle = .readersOfLog }
+            if result.isComplete, result.obstacle == nil, try !onceReadersLeft(restart) {
+                result.obstacle = .readersOfLog
+            }
             // A reader of moments sees frames that are old already.
             if result.obstacle == nil || MonotonicTime.now > deadline { return result }
             pause(.microseconds(50))
         }
     }
 
-    /// Lets the wal-index begin anew, when nobody reads from the log any more; the next writer then does with the log.
+    /// Lets the wal-index begin anew; the next writer then does with the log.
     ///
-    /// The caller holds CHECKPOINT and WRITE, and all frames are copied. Until a writer comes the old log says the same as the database
+    /// The caller holds CHECKPOINT and WRITE, all frames are copied, and nobody reads from the log. Until a writer comes the old log says the same as the database
     /// file. It is not left to that writer to begin anew: SQLite before 3.51.3 may take a log that was begun anew while another
     /// connection was about to copy it for the old one, and count frames as copied that are not.
     ///
-    /// - Returns: false when readers stay.
+    /// - Returns: true.
     private func restart() throws(ApplyError) -> Bool {
-        guard try lock(.readersOfLog, patience: Self.patience) else { return false }
-        defer { shared.file.unlock(.readersOfLog) }
         guard let (header, backfilled) = try readHeader(), header.mxFrame > 0, backfilled == header.mxFrame
         else {
             return true
@@ -143,11 +143,13 @@ public final class LogRestart {
 
     /// Waits until nobody reads from the log, of which all frames are copied: who comes later reads the database file.
     ///
-    /// - Returns: false when they stay, or there are more frames meanwhile.
-    private func haveReadersLeft() throws(ApplyError) -> Bool {
+    /// - Parameter body: done while nobody can begin to read from the log.
+    /// - Returns: what `body` returns; false when readers stay.
+    /// - Throws: `ApplyError`: that of `body`, or a lock that cannot be asked for.
+    private func onceReadersLeft(_ body: () throws(ApplyError) -> Bool) throws(ApplyError) -> Bool {
         guard try lock(.readersOfLog, patience: Self.patience) else { return false }
         defer { shared.file.unlock(.readersOfLog) }
-        return try framesLeft() == 0
+        return try body()
     }
 
     /// One checkpoint, as far as readers allow.
@@ -199,6 +201,8 @@ public final class LogRestart {
         }
         return (header, backfilled)
     }
+
+    private func isCopied() throws(ApplyError) -> Bool { try framesLeft() == 0 }
 
     private func framesLeft() throws(ApplyError) -> UInt32 {
         guard let (header, backfilled) = try readHeader() else { return 0 }

@@ -8,15 +8,15 @@ final class ActiveBody: Sendable {
     private let context: ServerContext
     /// The connection's socket.
     let socket: Int32
-    /// The connection's socket, when only a reset tells its peer that the answer is not complete.
-    private let resetOnFailure: Int32?
+    /// Whether only a reset tells the peer that the answer is not complete.
+    private let resetsOnFailure: Bool
     private let isCancelled = Atomic(false)
 
-    init(_ body: any ResponseBody, context: ServerContext, socket: Int32, resetOnFailure: Int32?) {
+    init(_ body: any ResponseBody, context: ServerContext, socket: Int32, resetsOnFailure: Bool) {
         self.body = body
-        self.socket = socket
         self.context = context
-        self.resetOnFailure = resetOnFailure
+        self.socket = socket
+        self.resetsOnFailure = resetsOnFailure
     }
 
     /// Whether it is to be cancelled when the peer is gone.
@@ -39,7 +39,7 @@ final class ActiveBody: Sendable {
             return count > 0 ? count : cmhd_end_of_stream()
         } catch {
             // The connection is cut off either way; a failed reset only leaves an orderly end.
-            if let socket = active.resetOnFailure { try? Socket.reset(socket) }
+            if active.resetsOnFailure { try? Socket.reset(active.socket) }
             return cmhd_end_with_error()
         }
     }

@@ -134,12 +134,11 @@ final class Exchange {
                 return MHD_create_response_from_buffer(buffer.count, start, .RESPMEM_MUST_COPY)
             }
         case .stream(let body, let length):
-            let socket = cmhd_socket(connection)
             let active = ActiveBody(
                 body,
                 context: context,
-                socket: socket,
-                resetOnFailure: isOldProtocol && length == nil ? socket : nil
+                socket: cmhd_socket(connection),
+                resetsOnFailure: isOldProtocol && length == nil
             )
             context.add(active)
             raw = MHD_create_response_from_callback(

@@ -8,8 +8,9 @@ import Synchronization
 /// Tells the listeners of `/events` what happens on this node: transactions, and which node is the primary.
 ///
 /// Each listener has a queue of its own, so nobody waits for one that does not read: its stream ends when the queue is full.
-/// Thread-safe. Its locks stand above those of databases: it asks for what a database says while it tells, so that what is told is
-/// never older than what was told before. It is told on threads that store transactions, so it asks for nothing that waits for them.
+/// Thread-safe. Its lock stands above those of databases, and is held while something is told: so all listeners hear everything in one
+/// order, and never something older than what was told before. It is told on threads that store transactions, so it asks a database
+/// for nothing that waits for them.
 public final class EventHub: StoreObserver {
     /// Events that wait for a listener; as many as LiteFS keeps.
     static let queueBound = 1024
@@ -22,9 +23,7 @@ public final class EventHub: StoreObserver {
     }
 
     private let isPrimary: Bool
-    /// Held while something is told, so that all listeners hear everything in one order.
-    private let telling = Mutex<Void>(())
-    private let state = Guarded(State())
+    private let state = Mutex(State())
     private let logger: Logger
 
     /// A hub of a node that is, or is not, the primary.
@@ -42,29 +41,23 @@ public final class EventHub: StoreObserver {
     ///   - remoteAddress: of the listener, for the log.
     /// - Returns: the body of the answer; it ends with the node, with the connection, or when the listener does not read.
     func listen(hostname: () -> String?, remoteAddress: String) -> EventStream {
-        telling.withLock { _ in
-            let stream = EventStream(remoteAddress: remoteAddress)
+        let stream = EventStream(remoteAddress: remoteAddress)
+        state.withLock { state in
             stream.add(Self.line("init", primary: isPrimary, hostname()))
-            state.withLock { state in
-                if state.pointee.isEnded { stream.end() } else { state.pointee.listeners.append(stream) }
-            }
-            return stream
+            if state.isEnded { stream.end() } else { state.listeners.append(stream) }
         }
+        return stream
     }
 
     /// Tells of the newest transaction of a database.
     ///
     /// Transactions that are stored together are one event, that of the last of them.
     public func transactionsAppeared(in database: Database) {
-        guard state.withLock({ !$0.pointee.listeners.isEmpty }) else { return }
-        telling.withLock { _ in
+        state.withLock { state in
+            if state.listeners.isEmpty { return }
             let summary = database.currentSummary
-            let isNews = state.withLock { state in
-                guard state.pointee.told[database.name] != summary.position else { return false }
-                state.pointee.told[database.name] = summary.position
-                return true
-            }
-            if isNews { tell(Self.line(database.name, summary)) }
+            let last = state.told.updateValue(summary.position, forKey: database.name)
+            if last != summary.position { tell(Self.line(database.name, summary), &state) }
         }
     }
 
@@ -73,34 +66,29 @@ public final class EventHub: StoreObserver {
 
     /// Tells that this node is connected to another primary, or is not any more.
     public func primaryChanged(hostname: String?) {
-        telling.withLock { _ in tell(Self.line("primaryChange", primary: isPrimary, hostname)) }
+        state.withLock { tell(Self.line("primaryChange", primary: isPrimary, hostname), &$0) }
     }
 
     /// Ends all streams; later ones end at once.
     public func end() {
-        let listeners = state.withLock { state in
-            defer { state.pointee.listeners = [] }
-            state.pointee.isEnded = true
-            return state.pointee.listeners
+        state.withLock { state in
+            for listener in state.listeners { listener.end() }
+            state.listeners = []
+            state.isEnded = true
         }
-        for listener in listeners { listener.end() }
     }
 
-    private func tell(_ line: [UInt8]) {
-        let listeners = state.withLock { $0.pointee.listeners }
-        var gone: [EventStream] = []
-        for listener in listeners where !listener.add(line) {
+    /// Adds a line to all streams, and forgets those that have ended.
+    private func tell(_ line: [UInt8], _ state: inout State) {
+        state.listeners.removeAll { listener in
+            if listener.add(line) { return false }
             if listener.isOverrun {
                 logger.warning(
                     "http: event stream buffer exceeded, disconnecting",
                     ["remote": .string(listener.remoteAddress)]
                 )
             }
-            gone.append(listener)
-        }
-        if gone.isEmpty { return }
-        state.withLock { state in
-            state.pointee.listeners.removeAll { listener in gone.contains { $0 === listener } }
+            return true
         }
     }
 

@@ -131,11 +131,9 @@ public struct DatabaseHeader: Equatable, Sendable {
     ///
     /// - Parameter page: page 1, 20 bytes or more.
     /// - Returns: the two bytes.
-    public static func versionBytes(
-        ofPage1 page: UnsafeMutableRawBufferPointer
-    ) -> (
-        write: UInt8, read: UInt8
-    ) {
+    public static func versionBytes<Page: RandomAccessCollection<UInt8>>(
+        ofPage1 page: Page
+    ) -> (write: UInt8, read: UInt8) where Page.Index == Int {
         (page[writeVersionOffset], page[readVersionOffset])
     }
 

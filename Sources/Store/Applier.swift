@@ -188,9 +188,7 @@ final class Applier: @unchecked Sendable {
                 let checksum = PageChecksum.compute(page, data)
                 guard draft.change(page, to: checksum, in: database.table) else { return }
                 if page == .first {
-                    versionBytes = (
-                        data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
-                    )
+                    versionBytes = DatabaseHeader.versionBytes(ofPage1: data)
                 }
                 let local = page1.localPage(page, data)
                 try mapped { () throws(ApplyError) in try wal.append(page, local) }
@@ -271,13 +269,8 @@ final class Applier: @unchecked Sendable {
     private func wholeContent(of received: ReceivedTransaction) throws(StoreError) -> PartialContent {
         if let partial = received.partial { return partial }
         let partial = try database.makePartial(received.header.pageSize)
-        try decode(received) { page, data throws(StoreError) in
-            let isBounded = try mappedFile("write", partial.path) { () throws(Errno) in
-                try partial.add(page, data)
-            }
-            if !isBounded { try checkGaps(.max, received) }
-        }
-        try mappedFile("write", partial.path) { () throws(Errno) in try partial.flush() }
+        try decode(received) { page, data throws(StoreError) in try partial.add(page, data) }
+        try partial.flush()
         return partial
     }
 

@@ -61,9 +61,8 @@ extension Database {
         do throws(Errno) {
             try FaultPoint.recoveryIndexUnlink.pass()
             try Files.unlink(path(.shm), ifExists: true)
-            let unfinished = try Files.list(directory).map(\.name).filter { $0.contains(Self.partialInfix) }
-            for name in unfinished + ["database.tmp"] {
-                try Files.unlink(directory + "/" + name, ifExists: true)
+            for entry in try Files.list(directory) where entry.name.contains(Self.partialInfix) {
+                try Files.unlink(directory + "/" + entry.name)
             }
             for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
                 files[kind] = try BackingFile.open(path(kind), .readWrite)
@@ -476,9 +475,7 @@ extension Database {
     private func noteVersionBytes(ofTable reader: LogicalReader, _ pageSize: PageSize) {
         let buffer = Buffer(count: pageSize.bytes)
         reader.read(.first, into: buffer.bytes)
-        versionBytes = (
-            buffer.bytes[DatabaseHeader.writeVersionOffset], buffer.bytes[DatabaseHeader.readVersionOffset]
-        )
+        versionBytes = DatabaseHeader.versionBytes(ofPage1: buffer.bytes)
     }
 
     /// Looks the content's checksum up among the transaction files.

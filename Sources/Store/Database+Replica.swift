@@ -133,7 +133,7 @@ extension Database {
     func makePartial(_ pageSize: PageSize) throws(StoreError) -> PartialContent {
         let path = path(.database) + Self.partialInfix + String(UInt64.random(in: 0 ... .max), radix: 36)
         do throws(Errno) {
-            return try PartialContent(path, pageSize: pageSize)
+            return try PartialContent(of: name, in: path, pageSize: pageSize)
         } catch {
             throw .file(FileError("create", path, error))
         }
@@ -340,7 +340,7 @@ public final class IncomingTransaction {
                         partial = try database.takePartial(for: header, isDifference: base != nil)
                     }
                 case .page(let page, let data):
-                    try add(page, data)
+                    if let partial { try noting { () throws(StoreError) in try partial.add(page, data) } }
                 case .trailer(let trailer):
                     self.trailer = trailer
                 }
@@ -368,7 +368,7 @@ public final class IncomingTransaction {
         guard isWanted, let header, let trailer else { return }
         let content = file == nil ? buffered : nil
         try spill()
-        if let partial { try written(to: partial.path) { () throws(Errno) in try partial.flush() } }
+        if let partial { try noting(partial.flush) }
         file = nil
         isHandedOver = true
         try database.enqueue(
@@ -384,42 +384,36 @@ public final class IncomingTransaction {
         )
     }
 
-    private func add(_ page: PageNumber, _ data: UnsafeRawBufferPointer) throws(StoreError) {
-        guard let partial else { return }
-        var isBounded = true
-        try written(to: partial.path) { () throws(Errno) in isBounded = try partial.add(page, data) }
-        guard isBounded else {
-            throw .rejected(
-                database: database.name.text,
-                reason: "page \(page.rawValue) comes without those before it"
-            )
-        }
-    }
-
     private func spill() throws(StoreError) {
-        try written(to: temporaryPath) { () throws(Errno) in
-            if file == nil {
-                try FaultPoint.receivedCreate.pass()
-                file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive])
-            }
-            let result = buffered.withUnsafeBytes { bytes in
-                Result { () throws(Errno) in
-                    try file?.descriptor.write(bytes, at: stored, passing: .receivedWrite)
+        try noting { () throws(StoreError) in
+            do throws(Errno) {
+                if file == nil {
+                    try FaultPoint.receivedCreate.pass()
+                    file = try BackingFile.open(temporaryPath, [.readWrite, .create, .exclusive])
                 }
+                let result = buffered.withUnsafeBytes { bytes in
+                    Result { () throws(Errno) in
+                        try file?.descriptor.write(bytes, at: stored, passing: .receivedWrite)
+                    }
+                }
+                try result.get()
+            } catch {
+                throw .file(FileError("write", temporaryPath, error))
             }
-            try result.get()
         }
         stored += Int64(buffered.count)
         buffered.removeAll(keepingCapacity: true)
     }
 
-    private func written(to path: String, _ body: () throws(Errno) -> Void) throws(StoreError) {
-        do throws(Errno) {
+    /// Does something with files, and tells for the database when one cannot be written.
+    private func noting(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+        do throws(StoreError) {
             try body()
         } catch {
-            let failure = FileError("write", path, error)
-            database.locked { database.fail("cannot receive transactions, will try again: \(failure)") }
-            throw .file(failure)
+            if case .file(let failure) = error {
+                database.locked { database.fail("cannot receive transactions, will try again: \(failure)") }
+            }
+            throw error
         }
     }
 }

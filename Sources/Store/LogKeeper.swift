@@ -41,7 +41,7 @@ final class LogKeeper: Sendable {
                         isHeldBack = false
                     }
                 }
-                rest = isHeldBack ? min(rest * 2, Self.longPause) : Self.shortPause
+                rest = isHeldBack && !waiting.isEmpty ? min(rest * 2, Self.longPause) : Self.shortPause
                 pause = waiting.isEmpty ? nil : rest
             }
             worker?.stop()

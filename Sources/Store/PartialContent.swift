@@ -18,6 +18,8 @@ final class PartialContent {
     /// Shorter beginnings of a snapshot are not worth a comparison.
     static let leastByteCount: Int64 = 1 << 20
 
+    /// The name of its database.
+    private let database: DatabaseName
     /// The file with the pages.
     let path: String
     let file: BackingFile
@@ -34,10 +36,12 @@ final class PartialContent {
     /// Makes an empty one.
     ///
     /// - Parameters:
+    ///   - database: the name of its database.
     ///   - path: of the file, which is emptied if it exists.
     ///   - pageSize: size of the pages.
     /// - Throws: when the file cannot be made.
-    init(_ path: String, pageSize: PageSize) throws(Errno) {
+    init(of database: DatabaseName, in path: String, pageSize: PageSize) throws(Errno) {
+        self.database = database
         self.path = path
         self.pageSize = pageSize
         try FaultPoint.installCreate.pass()
@@ -55,23 +59,30 @@ final class PartialContent {
     ///
     /// Pages far beyond the others would take memory that nothing was sent for (invariant 9).
     ///
-    /// - Returns: false when too many pages were left out.
-    /// - Throws: `Errno` when the file cannot be written.
-    func add(_ page: PageNumber, _ data: UnsafeRawBufferPointer) throws(Errno) -> Bool {
+    /// - Throws: `StoreError.rejected` when too many pages were left out; `file` when the file cannot be written.
+    func add(_ page: PageNumber, _ data: UnsafeRawBufferPointer) throws(StoreError) {
         skipped += max(0, Int(page.rawValue) - Int(table.pageCount) - 1)
-        guard skipped <= Applier.gapBound else { return false }
-        if page == .first {
-            versionBytes = (
-                data[DatabaseHeader.writeVersionOffset], data[DatabaseHeader.readVersionOffset]
+        guard skipped <= Applier.gapBound else {
+            throw .rejected(
+                database: database.text,
+                reason: "page \(page.rawValue) comes without those before it"
             )
         }
-        try output.append(page, page1.localPage(page, data))
+        if page == .first { versionBytes = DatabaseHeader.versionBytes(ofPage1: data) }
+        try written { () throws(Errno) in try output.append(page, page1.localPage(page, data)) }
         table.set(page, PageChecksum.compute(page, data))
-        return true
     }
 
     /// Writes what is still in memory.
-    func flush() throws(Errno) { try output.flush() }
+    func flush() throws(StoreError) { try written { () throws(Errno) in try output.flush() } }
+
+    private func written(_ body: () throws(Errno) -> Void) throws(StoreError) {
+        do throws(Errno) {
+            try body()
+        } catch {
+            throw .file(FileError("write", path, error))
+        }
+    }
 
     /// The database has this size: pages beyond it go.
     func resize(to pageCount: UInt32) { table.resize(to: pageCount) }

@@ -1,4 +1,4 @@
-import HTTP
+import JSON
 import Logging
 import POSIX
 
@@ -21,8 +21,8 @@ struct ExportCommand {
             StandardError.report("\(error)")
             return 1
         }
-        let time = (MonotonicTime.now - start).seconds
-        StandardOutput.line("Export of database \"\(arguments.name)\" in \(Self.rounded(time))s")
+        let seconds = ((MonotonicTime.now - start).seconds * 1000).rounded() / 1000
+        StandardOutput.line("Export of database \"\(arguments.name)\" in \(JSONText.number(seconds))s")
         return 0
     }
 
@@ -52,12 +52,6 @@ struct ExportCommand {
             if let errno = error as? Errno { throw FileError("write", path, errno) }
             throw error
         }
-    }
-
-    private static func rounded(_ seconds: Double) -> String {
-        let thousandths = Int((seconds * 1000).rounded())
-        let rest = String(thousandths % 1000)
-        return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - rest.count) + rest
     }
 }
 

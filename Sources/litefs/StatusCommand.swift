@@ -29,17 +29,13 @@ struct StatusCommand {
             if index > 0, !arguments.isJSON { lines.append("") }
             do throws(NodeClientError) {
                 let (document, text) = try NodeClient(url).info()
+                let table = StatusTable(url: url, document)
                 if arguments.isJSON {
                     lines.append(text.hasSuffix("\n") ? String(text.dropLast()) : text)
                 } else {
-                    lines += StatusTable(url: url, document).lines
+                    lines += table.lines
                 }
-                let databases = document["databases"]?.elements ?? []
-                if databases.contains(where: { !($0["faults"]?.elements ?? []).isEmpty })
-                    || document["connectionError"] != nil
-                {
-                    isFine = false
-                }
+                if !table.isWell { isFine = false }
             } catch {
                 StandardError.report("\(error)")
                 isFine = false

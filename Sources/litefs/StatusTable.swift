@@ -11,13 +11,22 @@ struct StatusTable {
         self.document = document
     }
 
+    /// Whether the node is the primary or connected to it, and nothing is wrong with any database.
+    var isWell: Bool {
+        let isConnected = document["isPrimary"]?.boolean == true || !primaryHostname.isEmpty
+        return isConnected && databases.allSatisfy { $0["faults"]?.elements?.isEmpty ?? true }
+    }
+
+    private var databases: [JSONValue] { document["databases"]?.elements ?? [] }
+
+    private var primaryHostname: String { document["primary"]?["hostname"]?.string ?? "" }
+
     /// The node in two lines, then a row for each database.
     var lines: [String] {
         let head = [
             "\(url)  node \(text("nodeID"))  cluster \(text("clusterID"))",
             "\(role)\(text("path").isEmpty ? "" : ", databases at " + text("path"))",
         ]
-        let databases = document["databases"]?.elements ?? []
         if databases.isEmpty { return head + ["no databases"] }
         return head + [""] + Self.aligned(Self.titles, databases.map(row))
             + databases.flatMap { database in
@@ -31,8 +40,7 @@ struct StatusTable {
     private var role: String {
         if document["isPrimary"]?.boolean == true { return "primary" }
         let lag = Self.lag(document["lag"])
-        let hostname = document["primary"]?["hostname"]?.string ?? ""
-        if !hostname.isEmpty { return "replica of \(hostname), \(lag) behind" }
+        if !primaryHostname.isEmpty { return "replica of \(primaryHostname), \(lag) behind" }
         let reason = document["connectionError"]?.string.map { ": " + $0 } ?? ""
         return "replica, not connected to its primary\(reason)"
     }

@@ -87,6 +87,14 @@ struct CommandTests {
         let lost = try litefs("status", "-url", url(primary), "-url", "http://127.0.0.1:1")
         #expect(lost.exit == .code(1) && lost.output.contains("shown.db"), "\(lost)")
         #expect(lost.errors.contains("http://127.0.0.1:1 does not answer"))
+        try primary.stop()
+        try eventually("the replica has noticed") { replica.log.contains("disconnected from primary") }
+        let alone = try litefs("status", "-url", url(replica))
+        #expect(alone.exit == .code(1) && alone.output.contains("not connected to its primary"), "\(alone)")
+        try primary.start()
+        try eventually("it is connected again") {
+            try litefs("status", "-url", url(replica)).exit == .code(0)
+        }
     }
 
     @Test func `A configuration file is checked without being used`() throws {

@@ -32,6 +32,21 @@ struct DifferenceTests {
         }
     }
 
+    /// A primary with a filled database, and a replica that is not started yet and reaches it through a proxy.
+    private func withProxy(
+        _ body: (_ proxy: StreamProxy, _ primary: DaemonProcess, _ replica: DaemonProcess) throws -> Void
+    ) async throws {
+        let port = try freePort()
+        let isBehind: (inout NodeSettings) -> Void = { if !$0.isPrimary { $0.primaryPort = port } }
+        try await withCluster(limit: .seconds(120), isStarted: false, configure: isBehind) { cluster in
+            let proxy = try StreamProxy(port: port, port: cluster.primary.settings.port)
+            defer { proxy.stop() }
+            try cluster.primary.start()
+            try cluster.primary.sqlite3(name, Self.fill)
+            try body(proxy, cluster.primary, try cluster.replica)
+        }
+    }
+
     /// Pages that the primary sent as differences.
     private func sent(_ primary: DaemonProcess) -> [Int] {
         primary.log.split(separator: "\n")
@@ -208,14 +223,7 @@ struct DifferenceTests {
     /// What came before the connection broke does not come again, whatever was written to the primary meanwhile.
     @Test(arguments: [[7_000_000], [5_000_000, 4_000_000], [7_000_000, 100_000]])
     func `A snapshot that breaks off goes on from there`(cuts: [Int]) async throws {
-        let port = try freePort()
-        let isBehind: (inout NodeSettings) -> Void = { if !$0.isPrimary { $0.primaryPort = port } }
-        try await withCluster(limit: .seconds(120), isStarted: false, configure: isBehind) { cluster in
-            let (primary, replica) = (cluster.primary, try cluster.replica)
-            let proxy = try StreamProxy(port: port, port: primary.settings.port)
-            defer { proxy.stop() }
-            try primary.start()
-            try primary.sqlite3(name, Self.fill)
+        try await withProxy { proxy, primary, replica in
             let pages = try Int(Files.status(primary.path(name)).size / 4096)
             // The questions of a replica that has something are answered with some bytes.
             var planned = [StreamProxy.Cut(isAnswer: true, bytes: cuts[0], isReset: true)]
@@ -247,14 +255,7 @@ struct DifferenceTests {
 
     @Test
     func `What came of a snapshot is given up with the database, and at the next start`() async throws {
-        let port = try freePort()
-        let isBehind: (inout NodeSettings) -> Void = { if !$0.isPrimary { $0.primaryPort = port } }
-        try await withCluster(limit: .seconds(120), isStarted: false, configure: isBehind) { cluster in
-            let (primary, replica) = (cluster.primary, try cluster.replica)
-            let proxy = try StreamProxy(port: port, port: primary.settings.port)
-            defer { proxy.stop() }
-            try primary.start()
-            try primary.sqlite3(name, Self.fill)
+        try await withProxy { proxy, primary, replica in
             proxy.cut([StreamProxy.Cut(isAnswer: true, bytes: 7_000_000, isReset: true)])
             try replica.start(until: .mounted)
             try eventually("it breaks off") { replica.log.contains("disconnected from primary") }
@@ -266,7 +267,7 @@ struct DifferenceTests {
             try Files.removeTree(replica.settings.dataFolder)
             proxy.cut([StreamProxy.Cut(isAnswer: true, bytes: 7_000_000, isReset: true)])
             try replica.start(until: .mounted)
-            try eventually("it breaks off") { replica.log.contains("disconnected from primary") }
+            try eventually("it breaks off") { replica.runLog.contains("disconnected from primary") }
             try Files.unlink(primary.path(name))
             try primary.sqlite3(name, "CREATE TABLE other(a); INSERT INTO other VALUES('new');")
             try expectConverged(name, primary, replica)
