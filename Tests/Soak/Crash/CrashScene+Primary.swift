@@ -76,6 +76,11 @@ extension CrashScene {
                         script.commit(2)
                     }
                 }
+                // The name of a database's first record is put on disk, too.
+                try stage.run("new.db") { script in
+                    script.begin(modes[first], synchronous: "EXTRA")
+                    script.commit(2)
+                }
             }
         ),
         CrashScene(

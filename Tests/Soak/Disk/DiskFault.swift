@@ -26,8 +26,8 @@ struct DiskFault {
     static let onPrimary: [FaultPoint] = [
         .fileCreate, .databaseWrite, .databaseTruncate, .databaseSync, .journalWrite, .journalTruncate,
         .journalUnlink, .journalSync, .walWrite, .walHeaderWrite, .walTruncate, .walUnlink, .walSync,
-        .shmWrite, .shmTruncate, .shmUnlink, .ltxCreate, .ltxWrite, .ltxSync, .ltxRename, .ltxFolderSync,
-        .ltxLogSync, .namesSync,
+        .shmWrite, .shmTruncate, .shmUnlink, .ltxCreate, .ltxWrite, .ltxSync, .ltxRename, .ltxLogSync,
+        .namesSync,
     ]
 
     /// Whether a first reader of a write-ahead log meets the fault itself, as on any disk: it makes `-wal` and `-shm`.
@@ -36,7 +36,7 @@ struct DiskFault {
     /// Where the primary's disk can fail while databases come, go and change names.
     static let onNames: [FaultPoint] = [
         .namesFolderCreate, .namesAdopt, .namesRelease, .namesDropRename, .namesDropUnlink, .ltxCreate,
-        .ltxWrite, .ltxRename, .localCreate, .localWrite, .localRename, .localUnlink,
+        .ltxWrite, .ltxRename, .ltxFolderSync, .localCreate, .localWrite, .localRename, .localUnlink,
     ]
 
     /// Where the replica's disk can fail while it receives and applies.
