@@ -128,6 +128,15 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // For tests only: SQLite's wal2 mode, of which no distribution has a program.
+        .target(
+            name: "WAL2",
+            dependencies: ["CSQLite", "JSON", "POSIX", "SQLiteFormat"],
+            path: "Tests/Support/WAL2",
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         // Measures the daemon against a native folder; not shipped with it.
         .executableTarget(
             name: "litefs-bench",
@@ -144,14 +153,14 @@ let package = Package(
         tests("MetricsTests", ["Metrics", "POSIX"]),
         tests("ConfigTests", ["Config", "POSIX"]),
         tests("HTTPTests", ["HTTP", "POSIX"]),
-        tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX", "WAL2"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests(
             "ReplicationTests",
             ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]
         ),
-        tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS"]),
-        tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX"]),
+        tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS", "WAL2"]),
+        tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX", "WAL2"]),
         tests(
             "StoreTests",
             ["Store", "Faults", "LTX", "SQLiteFormat", "CSQLite", "POSIX", "Logging", "Metrics"]

@@ -30,17 +30,17 @@ final class IndexFile {
     /// Copies as many regions as a log with so many frames needs.
     ///
     /// The caller keeps others from shortening the file with the dead-man switch.
-    init(_ file: OpenFile, frames: UInt32) throws(ApplyError) {
+    init(_ file: OpenFile, frames: UInt32, in part: WALIndexPart = .whole) throws(ApplyError) {
         self.file = file
-        try reserve(frames: frames)
+        try reserve(frames: frames, in: part)
     }
 
     /// Makes room for the entries of frames up to a number.
     ///
     /// A file that is too short grows by writing zeros, so that a full disk is an error here, and not after the commit
     /// frame was written.
-    func reserve(frames: UInt32) throws(ApplyError) {
-        let wanted = WALIndex.regionCount(forFrames: frames)
+    func reserve(frames: UInt32, in part: WALIndexPart = .whole) throws(ApplyError) {
+        let wanted = part.regionCount(forFrames: frames)
         guard regions.count < wanted else { return }
         try grow(to: Int64(wanted) * Int64(WALIndex.regionSize))
         while regions.count < wanted {
@@ -74,7 +74,8 @@ final class IndexFile {
     }
 
     /// The number of entries, from the first frame on, that say what the log says.
-    func matchingEntries(_ pages: [UInt32]) -> UInt32 {
+    func matchingEntries(_ pages: [UInt32], in part: WALIndexPart = .whole) -> UInt32 {
+        let index = view(part)
         for (frame, page) in zip(UInt32(1)..., pages) {
             let number = PageNumber(rawValue: page)
             guard
@@ -88,16 +89,20 @@ final class IndexFile {
     /// Enters frames after the last one that is published; `reserve` has made room for them.
     ///
     /// The caller holds WRITE.
-    func append(_ pages: [UInt32], after frame: UInt32) throws(ApplyError) {
+    func append(
+        _ pages: [UInt32],
+        after frame: UInt32,
+        in part: WALIndexPart = .whole
+    ) throws(ApplyError) {
         isStale = true
         var rest = pages[...]
         var next = frame + 1
         while !rest.isEmpty {
-            let start = WALIndex.entryOffset(ofFrame: next)
-            let part = rest.prefix((Self.entriesEnd(start) - start) / 4)
-            try append(part, from: next, at: start)
-            rest = rest.dropFirst(part.count)
-            next += UInt32(part.count)
+            let start = part.entryOffset(ofFrame: next)
+            let ofRegion = rest.prefix((Self.entriesEnd(start) - start) / 4)
+            try append(ofRegion, from: next, at: start, part)
+            rest = rest.dropFirst(ofRegion.count)
+            next += UInt32(ofRegion.count)
         }
         isStale = false
     }
@@ -129,16 +134,7 @@ final class IndexFile {
         defer { file.unlock(.recovery) }
         try reserve(frames: header.mxFrame)
         try reload()
-        isStale = true
-        let matching = matchingEntries(pages)
-        try? index.cleanup(after: matching)
-        for (frame, page) in zip((matching + 1)..., pages[Int(matching)...]) { _ = try enter(page, frame) }
-        let first = WALIndex.regionIndex(ofFrame: matching)
-        for region in first..<WALIndex.regionCount(forFrames: header.mxFrame) {
-            let start = region * WALIndex.regionSize
-            try write((region == 0 ? WALIndex.prefixSize : start)..<start + WALIndex.regionSize)
-        }
-        isStale = false
+        try rebuildEntries(pages, in: .whole)
         try setBackfilled(0)
         try setBackfillAttempted(header.mxFrame)
         try setReadMark(0, to: 0)
@@ -150,6 +146,31 @@ final class IndexFile {
         }
     }
 
+    /// Makes the entries of a part those of a log; entries that are right keep their bytes.
+    ///
+    /// The caller holds WRITE and the locks of a recovery, has made room, and has read all regions.
+    func rebuildEntries(_ pages: [UInt32], in part: WALIndexPart) throws(ApplyError) {
+        isStale = true
+        let matching = matchingEntries(pages, in: part)
+        try? view(part).cleanup(after: matching)
+        for (frame, page) in zip((matching + 1)..., pages[Int(matching)...]) {
+            _ = try enter(page, frame, part)
+        }
+        let last = part.position(ofFrame: UInt32(pages.count))
+        for position in part.position(ofFrame: matching)...last {
+            let region = part.region(at: position)
+            let start = region * WALIndex.regionSize
+            try write((region == 0 ? WALIndex.prefixSize : start)..<start + WALIndex.regionSize)
+        }
+        isStale = false
+    }
+
+    private func view(_ part: WALIndexPart) -> WALIndex {
+        var view = index
+        view.part = part
+        return view
+    }
+
     /// Writes a range of the copy, which lies in one region, to the file.
     func write(_ range: Range<Int>, passing point: FaultPoint = .applyIndexWrite) throws(ApplyError) {
         let number = range.lowerBound / WALIndex.regionSize
@@ -159,14 +180,20 @@ final class IndexFile {
     }
 
     /// Enters frames of one region, the first of which has its page number at an offset.
-    private func append(_ pages: ArraySlice<UInt32>, from frame: UInt32, at start: Int) throws(ApplyError) {
-        let region = WALIndex.regionIndex(ofFrame: frame)
-        let isFirst = frame == 1 || region != WALIndex.regionIndex(ofFrame: frame - 1)
+    private func append(
+        _ pages: ArraySlice<UInt32>,
+        from frame: UInt32,
+        at start: Int,
+        _ part: WALIndexPart
+    ) throws(ApplyError) {
+        let region = part.regionIndex(ofFrame: frame)
+        let isFirst = frame == 1 || region != part.regionIndex(ofFrame: frame - 1)
+        let view = view(part)
         let hasLeftovers =
-            isFirst || zip(frame..., pages).contains { (try? index.page(ofFrame: $0.0)) != nil }
+            isFirst || zip(frame..., pages).contains { (try? view.page(ofFrame: $0.0)) != nil }
         var words: [Int] = []
         for (number, page) in zip(frame..., pages) {
-            let slot = try enter(page, number)
+            let slot = try enter(page, number, part)
             if pages.count <= Self.singleSlots { words.append(slot & ~7) }
         }
         let slots = Self.entriesEnd(start)
@@ -179,9 +206,9 @@ final class IndexFile {
         for word in words { try write(word..<word + 8) }
     }
 
-    private func enter(_ page: UInt32, _ frame: UInt32) throws(ApplyError) -> Int {
+    private func enter(_ page: UInt32, _ frame: UInt32, _ part: WALIndexPart) throws(ApplyError) -> Int {
         do throws(SQLiteFormatError) {
-            return try index.append(frame: frame, page: PageNumber(rawValue: page))
+            return try view(part).append(frame: frame, page: PageNumber(rawValue: page))
         } catch {
             throw ApplyError(file.name, .format(error))
         }

@@ -48,4 +48,38 @@ struct LockRange {
     static func read(_ mark: Int) -> LockRange {
         LockRange("READ\(mark)", .exclusive, LockBytes.WALIndex.read(mark))
     }
+
+    /// wal2: all readers but those that need nothing of a file's other one, so that the log may go on there.
+    static func readersKeeping(from file: WALFile) -> LockRange {
+        file == .wal
+            ? LockRange(
+                "PART1_FULL2 to PART2",
+                .exclusive,
+                LockBytes.WALIndex.reader(of: .wal, needsOther: true),
+                3
+            )
+            : LockRange(
+                "PART1 to PART2_FULL1",
+                .exclusive,
+                LockBytes.WALIndex.reader(of: .wal, needsOther: false),
+                3
+            )
+    }
+
+    /// wal2: all readers that began while a file was written, so that it may be copied to the database file.
+    static func readers(of file: WALFile) -> LockRange {
+        file == .wal
+            ? LockRange(
+                "PART1 and PART1_FULL2",
+                .exclusive,
+                LockBytes.WALIndex.reader(of: .wal, needsOther: false),
+                2
+            )
+            : LockRange(
+                "PART2_FULL1 and PART2",
+                .exclusive,
+                LockBytes.WALIndex.reader(of: .wal2, needsOther: true),
+                2
+            )
+    }
 }

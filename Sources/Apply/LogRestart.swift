@@ -47,7 +47,7 @@ public final class LogRestart {
     }
 
     private static func checkSize(_ index: OpenFile, frames: UInt32) throws(ApplyError) {
-        let needed = Int64(WALIndex.regionCount(forFrames: frames)) * Int64(WALIndex.regionSize)
+        let needed = Int64(WALIndexPart.whole.regionCount(forFrames: frames)) * Int64(WALIndex.regionSize)
         guard try index.size() >= needed else {
             throw ApplyError(index.name, .truncated(offset: 0, needed: Int(needed)))
         }

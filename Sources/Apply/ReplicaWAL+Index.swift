@@ -15,7 +15,7 @@ extension ReplicaWAL {
         to file: borrowing FileDescriptor
     ) throws(ApplyError) {
         let frames = UInt32(content.frames.count)
-        let memory = Buffer(count: WALIndex.regionCount(forFrames: frames) * WALIndex.regionSize)
+        let memory = Buffer(count: WALIndexPart.whole.regionCount(forFrames: frames) * WALIndex.regionSize)
         memory.bytes.initializeMemory(as: UInt8.self, repeating: 0)
         let index = WALIndex(contiguous: memory.bytes)
         do throws(SQLiteFormatError) {

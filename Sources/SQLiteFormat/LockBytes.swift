@@ -47,5 +47,20 @@ public enum LockBytes {
             precondition((0..<readCount).contains(mark), "there are five read marks")
             return read0 + Int64(mark)
         }
+
+        /// wal2: the byte that a reader locks shared.
+        ///
+        /// - Parameters:
+        ///   - file: the file to which the log was written when it began to read.
+        ///   - needsOther: whether it also needs frames of the other file.
+        /// - Returns: 124 to 127.
+        public static func reader(of file: WALFile, needsOther: Bool) -> Int64 {
+            switch (file, needsOther) {
+            case (.wal, false): 124
+            case (.wal, true): 125
+            case (.wal2, true): 126
+            case (.wal2, false): 127
+            }
+        }
     }
 }

@@ -14,6 +14,9 @@ public struct WALContent: Sendable {
     /// Size of the database in pages after the last commit; 0 without one.
     public let pageCount: UInt32
 
+    /// The version in its header, if that names a format that is not implemented; then nothing is known of its content.
+    public private(set) var unsupportedVersion: WALVersion?
+
     /// A log without content.
     public static let empty = WALContent(header: nil, chain: nil, frames: [], commits: [], pageCount: 0)
 
@@ -35,9 +38,15 @@ public struct WALContent: Sendable {
     ) throws(Failure) {
         let start = UnsafeMutableRawBufferPointer.allocate(byteCount: WALHeader.size, alignment: 8)
         defer { start.deallocate() }
-        guard try read(start, 0) == WALHeader.size, let header = try? WALHeader(UnsafeRawBufferPointer(start))
-        else {
+        let count = try read(start, 0)
+        let header: WALHeader
+        do throws(SQLiteFormatError) {
+            header = try WALHeader(UnsafeRawBufferPointer(rebasing: start[..<count]))
+        } catch {
             self = .empty
+            if case .unsupportedVersion(let word) = error.reason {
+                unsupportedVersion = WALVersion(rawValue: word)
+            }
             return
         }
         let size = WALFrames.frameSize(header.pageSize)

@@ -60,13 +60,13 @@ extension WALIndex {
     ) throws(SQLiteFormatError) -> UInt32? {
         let minFrame = max(minFrame, 1)
         guard page.rawValue != 0, mxFrame >= minFrame else { return nil }
-        var region = Self.regionIndex(ofFrame: mxFrame)
-        let lastRegion = Self.regionIndex(ofFrame: minFrame)
-        while region >= lastRegion {
-            let table = try table(region)
+        var position = part.position(ofFrame: mxFrame)
+        let last = part.position(ofFrame: minFrame)
+        while position >= last {
+            let table = try table(position)
             let places = (Int(minFrame) - table.base)...(Int(mxFrame) - table.base)
             if let place = try table.find(page, in: places) { return UInt32(table.base + place) }
-            region -= 1
+            position -= 1
         }
         return nil
     }
@@ -95,10 +95,11 @@ extension WALIndex {
         guard frame > 0 else {
             throw SQLiteFormatError(.walIndex, at: 0, .illegalValue(field: .frameNumber, value: 0))
         }
-        return try table(Self.regionIndex(ofFrame: frame))
+        return try table(part.position(ofFrame: frame))
     }
 
-    private func table(_ region: Int) throws(SQLiteFormatError) -> WALIndexTable {
+    private func table(_ position: Int) throws(SQLiteFormatError) -> WALIndexTable {
+        let region = part.region(at: position)
         guard region < regions.count else {
             throw SQLiteFormatError(
                 .walIndex,
@@ -106,6 +107,6 @@ extension WALIndex {
                 .regionNotMapped(region: region)
             )
         }
-        return WALIndexTable(region: region, start: regions[region])
+        return WALIndexTable(part, at: position, start: regions[region])
     }
 }

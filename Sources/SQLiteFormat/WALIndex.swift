@@ -15,6 +15,9 @@
 //     region r      0  page numbers of frames 4063 + (r - 1) * 4096 ... 4062 + r * 4096
 //               16384  hash table
 //
+// With wal2 regions of `-wal` and of `-wal2` take turns (WALIndexPart), nBackfill says whether (1) or not (0) the database file has
+// all of the file that is not written, and read marks are not used.
+//
 // A page number has 32 bits. A hash table has 8192 slots of 16 bits: the place of a frame in the region, counted
 // from 1, or 0 for a free slot. A page's search starts at slot (page * 383) mod 8192 and goes on to the next slot,
 // from the last to the first, until a free one ends it. All numbers are in the byte order of the host.
@@ -66,6 +69,16 @@ public struct WALIndex {
     /// Regions may be mapped together or each for itself; append one here after mapping it.
     public var regions: [UnsafeMutableRawPointer]
 
+    /// The regions in which frames are looked up and entered.
+    public var part = WALIndexPart.whole
+
+    /// The same index, for the frames of one file of wal2.
+    public subscript(file: WALFile) -> WALIndex {
+        var index = self
+        index.part = .file(file)
+        return index
+    }
+
     /// Creates a view of mapped regions.
     ///
     /// - Parameter regions: the addresses from region 0 on; may be empty as long as no method is used that needs
@@ -83,30 +96,6 @@ public struct WALIndex {
             return
         }
         self.init(regions: (0..<memory.count / Self.regionSize).map { start + $0 * Self.regionSize })
-    }
-
-    /// The region that indexes a frame.
-    ///
-    /// - Parameter frame: 1 or more; 0 counts as 1.
-    /// - Returns: the index in `regions`.
-    public static func regionIndex(ofFrame frame: UInt32) -> Int {
-        (max(Int(frame), 1) - 1 + framesPerRegion - framesInFirstRegion) / framesPerRegion
-    }
-
-    /// The place of a frame's page number in the index.
-    ///
-    /// - Parameter frame: 1 or more; 0 counts as 1.
-    /// - Returns: the offset in bytes.
-    public static func entryOffset(ofFrame frame: UInt32) -> Int {
-        let region = regionIndex(ofFrame: frame)
-        let place = max(Int(frame), 1) - 1
-        guard region > 0 else { return prefixSize + 4 * place }
-        return region * regionSize + 4 * ((place - framesInFirstRegion) % framesPerRegion)
-    }
-
-    /// The number of regions that an index of a log with so many frames has; 1 for an empty log.
-    public static func regionCount(forFrames count: UInt32) -> Int {
-        regionIndex(ofFrame: count) + 1
     }
 
     /// The version word at the start, for an error about an index that is not of plain WAL.

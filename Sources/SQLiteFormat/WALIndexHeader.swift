@@ -2,19 +2,29 @@
 ///
 /// 48 bytes, stored twice at the start of the wal-index, in the byte order of the host except for the salts:
 ///
-///      0   4  version 3007000
+///      0   4  version 3007000; 3021000 for wal2
+///      4   4  wal2: the last frame in `-wal2`; topmost bit: whether the log is written there. Else 0
 ///      8   4  change counter
 ///     12   1  1 once the index was built
 ///     13   1  1 if checksums of the log are over big-endian words
 ///     14   2  page size; 1 stands for 65,536
-///     16   4  number of the last frame of the last commit
+///     16   4  number of the last frame of the last commit; wal2: in `-wal`
 ///     20   4  size of the database in pages
-///     24   8  checksum of that frame
-///     32   8  salts of the log, byte for byte as in its header
+///     24   8  checksum of the last frame of the last commit
+///     32   8  salts of the log, byte for byte as in its header; wal2: of the file that is written
 ///     40   8  WAL checksum of bytes 0 to 39, over words in the byte order of the host
 public struct WALIndexHeader: Equatable, Sendable {
     /// The number of bytes of one copy.
     public static let size = 48
+
+    /// The version: `wal`, or `wal2`.
+    public var version: WALVersion
+
+    /// The file to which the log is written; `-wal` unless the version is `wal2`.
+    public var file: WALFile
+
+    /// The number of the last committed frame in `-wal2`, or 0; 0 unless the version is `wal2`.
+    public var mxFrame2: UInt32
 
     /// A number that each commit changes, so that connections notice that their page caches are old.
     public var changeCounter: UInt32
@@ -25,13 +35,13 @@ public struct WALIndexHeader: Equatable, Sendable {
     /// The size of the database's pages; nothing if the index was built from a log without a header.
     public var pageSize: PageSize?
 
-    /// The number of the last frame of the last commit, or 0 for a log without one.
+    /// The number of the last committed frame in `-wal`, or 0 for a log without one.
     public var mxFrame: UInt32
 
     /// The size of the database in pages; 0 if `mxFrame` is 0 and the size of the file says it.
     public var pageCount: UInt32
 
-    /// The checksum of frame `mxFrame`; without meaning if `mxFrame` is 0.
+    /// The checksum of the last frame of the last commit; without meaning if there is none.
     public var frameChecksum: WALChecksum
 
     /// The first salt of the log.
@@ -49,8 +59,14 @@ public struct WALIndexHeader: Equatable, Sendable {
         pageCount: UInt32,
         frameChecksum: WALChecksum,
         salt1: UInt32,
-        salt2: UInt32
+        salt2: UInt32,
+        version: WALVersion = .wal,
+        file: WALFile = .wal,
+        mxFrame2: UInt32 = 0
     ) {
+        self.version = version
+        self.file = file
+        self.mxFrame2 = mxFrame2
         self.changeCounter = changeCounter
         self.bigEndianChecksums = bigEndianChecksums
         self.pageSize = pageSize
@@ -81,6 +97,14 @@ public struct WALIndexHeader: Equatable, Sendable {
         )
     }
 
+    /// The number of the last committed frame in a file, or 0.
+    public subscript(file: WALFile) -> UInt32 {
+        get { file == .wal ? mxFrame : mxFrame2 }
+        set {
+            if file == .wal { mxFrame = newValue } else { mxFrame2 = newValue }
+        }
+    }
+
     /// Reads one copy.
     ///
     /// - Parameter bytes: 48 bytes or more.
@@ -90,9 +114,9 @@ public struct WALIndexHeader: Equatable, Sendable {
         guard bytes.count >= Self.size else {
             throw SQLiteFormatError(.walIndex, at: 0, .truncated(needed: Self.size, present: bytes.count))
         }
-        let version = bytes.host32(at: 0)
-        guard version == WALVersion.wal.rawValue else {
-            throw SQLiteFormatError(.walIndex, at: 0, .unsupportedVersion(version))
+        version = WALVersion(rawValue: bytes.host32(at: 0))
+        guard version.isImplemented else {
+            throw SQLiteFormatError(.walIndex, at: 0, .unsupportedVersion(version.rawValue))
         }
         guard bytes[12] != 0 else { throw SQLiteFormatError(.walIndex, at: 12, .notInitialized) }
         guard
@@ -108,6 +132,8 @@ public struct WALIndexHeader: Equatable, Sendable {
                 .illegalValue(field: .pageSize, value: UInt64(storedSize))
             )
         }
+        let second = FramePlace(rawValue: version == .wal2 ? bytes.host32(at: 4) : 0)
+        (file, mxFrame2) = (second.file, second.frame)
         changeCounter = bytes.host32(at: 8)
         bigEndianChecksums = bytes[13] != 0
         mxFrame = bytes.host32(at: 16)
@@ -122,8 +148,8 @@ public struct WALIndexHeader: Equatable, Sendable {
     /// - Parameter bytes: room for 48 bytes; fewer are a programmer's mistake.
     public func encode(into bytes: UnsafeMutableRawBufferPointer) {
         precondition(bytes.count >= Self.size, "a wal-index header has 48 bytes")
-        bytes.storeHost(WALVersion.wal.rawValue, at: 0)
-        bytes.storeHost(0, at: 4)
+        bytes.storeHost(version.rawValue, at: 0)
+        bytes.storeHost(FramePlace(mxFrame2, in: file).rawValue, at: 4)
         bytes.storeHost(changeCounter, at: 8)
         bytes[12] = 1
         bytes[13] = bigEndianChecksums ? 1 : 0

@@ -8,7 +8,7 @@ struct WALIndexTable {
     /// The number of the region.
     let region: Int
 
-    /// The number of frames in the regions before.
+    /// The number of frames in the regions of the same part before.
     let base: Int
 
     /// The number of frames that the region indexes.
@@ -17,17 +17,12 @@ struct WALIndexTable {
     private let pages: UnsafeMutableRawPointer
     private let slots: UnsafeMutableRawPointer
 
-    init(region: Int, start: UnsafeMutableRawPointer) {
-        self.region = region
-        if region == 0 {
-            base = 0
-            capacity = WALIndex.framesInFirstRegion
-            pages = start + WALIndex.prefixSize
-        } else {
-            base = WALIndex.framesInFirstRegion + (region - 1) * WALIndex.framesPerRegion
-            capacity = WALIndex.framesPerRegion
-            pages = start
-        }
+    /// The table at a position among the regions of a part.
+    init(_ part: WALIndexPart, at position: Int, start: UnsafeMutableRawPointer) {
+        region = part.region(at: position)
+        base = part.base(at: position)
+        capacity = position == 0 ? part.framesInFirst : WALIndex.framesPerRegion
+        pages = region == 0 ? start + WALIndex.prefixSize : start
         slots = start + WALIndex.slotsOffset
     }
 

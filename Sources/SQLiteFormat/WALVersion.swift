@@ -1,7 +1,7 @@
 /// The version word of a write-ahead log (offset 4) and of its wal-index (offset 0).
 ///
-/// Only `wal` is implemented. The others belong to SQLite's wal2 branch and are named so that an error can say
-/// what was found.
+/// `wal` and `wal2` are implemented. The others belong to SQLite's wal2 branch, too, and are named so that an error can say what
+/// was found.
 public struct WALVersion: RawRepresentable, Hashable, Sendable {
     /// The word as a number.
     public let rawValue: UInt32
@@ -20,6 +20,9 @@ public struct WALVersion: RawRepresentable, Hashable, Sendable {
 
     /// wal2 with large hash tables, and checksums over frame headers only.
     public static let wal2LargeHashHeaderChecksums = WALVersion(rawValue: 3_048_001)
+
+    /// Whether this project reads and writes logs of this version.
+    public var isImplemented: Bool { self == .wal || self == .wal2 }
 
     /// Creates a version from the word in a file.
     public init(rawValue: UInt32) {

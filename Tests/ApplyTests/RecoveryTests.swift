@@ -77,7 +77,7 @@ import Testing
         let frames = replica.wal.frames
         replica.wal.close()
         try replica.rebuildIndex()
-        let regions = WALIndex.regionCount(forFrames: UInt32(frames.count))
+        let regions = WALIndexPart.whole.regionCount(forFrames: UInt32(frames.count))
         #expect(regions > 1)
         let ours = try Files.read(replica.path + "-shm")
         #expect(ours.count == regions * WALIndex.regionSize)

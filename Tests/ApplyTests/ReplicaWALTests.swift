@@ -54,7 +54,7 @@ import Testing
             try replica.apply(try primary.transaction("INSERT INTO t(b) VALUES(zeroblob(2000000))"))
             try replica.apply(try primary.transaction("UPDATE t SET b = randomblob(3000000) WHERE id = 1"))
         }
-        let regions = WALIndex.regionCount(forFrames: replica.wal.frameCount)
+        let regions = WALIndexPart.whole.regionCount(forFrames: replica.wal.frameCount)
         #expect(regions >= 3)
         #expect(try replica.size("-shm") == Int64(regions * WALIndex.regionSize))
         let other = try Connection(replica.path)

@@ -60,13 +60,13 @@ struct DamagedIndexTests {
         #expect(memory.index.version.rawValue == 0)
         for copy in [0, 48] {
             memory.memory.storeBytes(
-                of: WALVersion.wal2.rawValue,
+                of: WALVersion.wal2LargeHash.rawValue,
                 toByteOffset: copy,
                 as: UInt32.self
             )
         }
-        #expect(reason(memory) == .unsupportedVersion(3_021_000))
-        #expect(memory.index.version == .wal2)
+        #expect(reason(memory) == .unsupportedVersion(3_021_001))
+        #expect(memory.index.version == .wal2LargeHash)
         for copy in [0, 48] {
             memory.memory.storeBytes(of: WALVersion.wal.rawValue, toByteOffset: copy, as: UInt32.self)
         }

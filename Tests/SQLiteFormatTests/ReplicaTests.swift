@@ -168,7 +168,7 @@ struct ReplicaTests {
             return try ReplicaLog(
                 folder,
                 header: header,
-                regions: WALIndex.regionCount(forFrames: UInt32(frames))
+                regions: WALIndexPart.whole.regionCount(forFrames: UInt32(frames))
             )
         }
 

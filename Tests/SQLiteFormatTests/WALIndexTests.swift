@@ -31,7 +31,7 @@ struct WALIndexTests {
         let reading = try LogReading(try database.folder.bytes("d-wal"))
         #expect(reading.lastCommit > 2 * 4096)
         let theirs = try database.folder.bytes("d-shm")
-        let count = WALIndex.regionCount(forFrames: UInt32(reading.lastCommit))
+        let count = WALIndexPart.whole.regionCount(forFrames: UInt32(reading.lastCommit))
         #expect(count >= 3)
         #expect(theirs.count == count * WALIndex.regionSize)
         // Garbage that stands for an older log: the first frame of a region clears it.
@@ -46,14 +46,14 @@ struct WALIndexTests {
         for (frame, region) in [
             (0, 0), (1, 0), (4062, 0), (4063, 1), (8158, 1), (8159, 2), (12254, 2), (12255, 3),
         ] as [(UInt32, Int)] {
-            #expect(WALIndex.regionIndex(ofFrame: frame) == region)
-            #expect(WALIndex.regionCount(forFrames: frame) == region + 1)
+            #expect(WALIndexPart.whole.regionIndex(ofFrame: frame) == region)
+            #expect(WALIndexPart.whole.regionCount(forFrames: frame) == region + 1)
         }
-        #expect(WALIndex.regionIndex(ofFrame: .max) == (Int(UInt32.max) + 33) / 4096)
+        #expect(WALIndexPart.whole.regionIndex(ofFrame: .max) == (Int(UInt32.max) + 33) / 4096)
         for (frame, offset) in [(1, 136), (4062, 16_380), (4063, 32_768), (8158, 49_148), (8159, 65_536)]
             as [(UInt32, Int)]
         {
-            #expect(WALIndex.entryOffset(ofFrame: frame) == offset)
+            #expect(WALIndexPart.whole.entryOffset(ofFrame: frame) == offset)
         }
     }
 
@@ -157,7 +157,7 @@ struct WALIndexTests {
         #expect(header.bigEndianChecksums == reading.header.bigEndianChecksums)
         #expect(WALChain(resuming: header) == reading.chains[last])
         #expect(theirs.index.version == .wal)
-        #expect(theirs.index.regions.count == WALIndex.regionCount(forFrames: header.mxFrame))
+        #expect(theirs.index.regions.count == WALIndexPart.whole.regionCount(forFrames: header.mxFrame))
 
         let ours = try build(reading, into: IndexMemory(regions: theirs.index.regions.count))
         for minFrame in [1, last / 2 + 1] {

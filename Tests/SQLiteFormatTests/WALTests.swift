@@ -122,8 +122,7 @@ struct WALTests {
             let error = #expect(throws: SQLiteFormatError.self) { try decode(Array(bytes[..<count])) }
             #expect(error?.reason == .truncated(needed: 32, present: count))
         }
-        for version in [WALVersion.wal2, .wal2LargeHash, .wal2HeaderChecksums, .wal2LargeHashHeaderChecksums]
-        {
+        for version in [WALVersion.wal2LargeHash, .wal2HeaderChecksums, .wal2LargeHashHeaderChecksums] {
             var changed = bytes
             withUnsafeBytes(of: version.rawValue.bigEndian) { changed.replaceSubrange(4..<8, with: $0) }
             let error = #expect(throws: SQLiteFormatError.self) { try decode(changed) }

@@ -54,9 +54,9 @@ private func checkWALIndex(_ bytes: UnsafeRawBufferPointer) throws {
             let at = Int(input.integer(UInt16.self))
             memory[at] = input.byte()
         default:
-            let offset = WALIndex.entryOffset(ofFrame: frame)
+            let offset = WALIndexPart.whole.entryOffset(ofFrame: frame)
             try require(
-                offset >= 136 && offset / WALIndex.regionSize == WALIndex.regionIndex(ofFrame: frame),
+                offset >= 136 && offset / WALIndex.regionSize == WALIndexPart.whole.regionIndex(ofFrame: frame),
                 "entry"
             )
             _ = try? index.page(ofFrame: frame)
