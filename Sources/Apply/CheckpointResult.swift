@@ -1,3 +1,5 @@
+import SQLiteFormat
+
 /// What one checkpoint did, and what kept it from doing more.
 public struct CheckpointResult: Equatable, Sendable {
     /// Who was in the way of a checkpoint.
@@ -10,6 +12,8 @@ public struct CheckpointResult: Equatable, Sendable {
         case readersOfDatabaseFile
         /// Readers use the log, so that it cannot begin anew.
         case readersOfLog
+        /// wal2: readers began while this file was written, so that it may not be copied.
+        case readersOf(WALFile)
         /// A writer is at work.
         case writer
 
@@ -20,6 +24,7 @@ public struct CheckpointResult: Equatable, Sendable {
             case .readMark(let mark, let frame): "a reader of frame \(frame) (READ\(mark))"
             case .readersOfDatabaseFile: "a reader of the database file (READ0)"
             case .readersOfLog: "a reader of the log (READ1 to READ4)"
+            case .readersOf(let file): "a reader that began while \(file.suffix) was written"
             case .writer: "a writer (WRITE)"
             }
         }

@@ -19,6 +19,12 @@ struct LockRange {
     /// On the database file: it is in use, so nobody may remove its log.
     static let shared = LockRange("SHARED", .shared, LockBytes.shared, LockBytes.sharedCount)
 
+    /// On the database file: nobody else uses it.
+    static let exclusive = LockRange("EXCLUSIVE", .exclusive, LockBytes.shared, LockBytes.sharedCount)
+
+    /// On the wal-index: nobody else has it open.
+    static let aloneWithIndex = LockRange("DMS", .exclusive, LockBytes.WALIndex.deadManSwitch)
+
     /// On the wal-index: it is in use, so nobody may empty it.
     static let deadManSwitch = LockRange("DMS", .shared, LockBytes.WALIndex.deadManSwitch)
 

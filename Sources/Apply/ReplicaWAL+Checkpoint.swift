@@ -56,26 +56,7 @@ extension ReplicaWAL {
     /// - Throws: `ApplyError`; then the log is as unsynchronized as before. `unsynchronized` if the log is not what was
     ///   written to it any more: what is left of it is found by opening it anew.
     public func rewrite(_ file: borrowing FileDescriptor) throws(ApplyError) {
-        do throws(Errno) {
-            let content = try WALContent { buffer, offset throws(Errno) in
-                try file.read(into: buffer, at: offset)
-            }
-            guard content.frames == frames, content.chain == chain else { throw .stale }
-            let buffer = Buffer(count: 1 << 20)
-            var offset: Int64 = 0
-            while offset < walBytes {
-                let count = Int(min(walBytes - offset, Int64(buffer.bytes.count)))
-                let part = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<count])
-                guard try file.read(into: part, at: offset) == count else { throw .stale }
-                try file.write(UnsafeRawBufferPointer(part), at: offset, passing: .checkpointLogRewrite)
-                offset += Int64(count)
-            }
-            try file.synchronizeData(passing: .checkpointLogSync)
-        } catch .stale {
-            throw ApplyError(log.name, .unsynchronized)
-        } catch {
-            throw ApplyError(log.name, .system(call: "rewrite", error))
-        }
+        try LogRewrite.run(file, log.name, frames: frames, chain: chain)
         logIsUnsynchronized = false
     }
 

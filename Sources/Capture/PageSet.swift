@@ -13,6 +13,11 @@ public struct PageSet: Sendable {
     /// The empty set.
     public init() {}
 
+    /// The pages of a list.
+    public init(_ pages: some Sequence<UInt32>) {
+        for page in pages { insert(PageNumber(page)) }
+    }
+
     /// Whether no page is in it.
     public var isEmpty: Bool { count == 0 }
 
@@ -78,6 +83,13 @@ public struct PageSet: Sendable {
         } else {
             for (word, bits) in other.words { add(bits, to: word) }
         }
+    }
+
+    /// Keeps only the pages that are in another set, too.
+    public mutating func formIntersection(_ other: PageSet) {
+        var both = PageSet()
+        visitPages { if other.contains($0) { both.insert($0) } }
+        self = both
     }
 
     /// Calls `body` for each page, in ascending order.

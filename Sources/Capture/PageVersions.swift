@@ -14,5 +14,5 @@ extension Array where Element == WALCapture.Page {
 
 extension WALCapture.Page {
     /// By page, then by frame.
-    fileprivate var order: UInt64 { UInt64(number.rawValue) << 32 | UInt64(frame) }
+    fileprivate var order: UInt64 { UInt64(number.rawValue) << 32 | UInt64(frame.rawValue) }
 }

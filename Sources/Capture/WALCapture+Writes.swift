@@ -134,7 +134,13 @@ extension WALCapture {
         for frame in pending {
             frames.append(frame.page.rawValue)
             if isPadding || frame.page.rawValue > pageCount || frame.page == pageSize.lockPage { continue }
-            pages.append(Page(number: frame.page, frame: committedFrames, checksum: frame.checksum))
+            pages.append(
+                Page(
+                    number: frame.page,
+                    frame: FramePlace(committedFrames, in: file),
+                    checksum: frame.checksum
+                )
+            )
         }
         isLastCommitUnsealed = pending.contains { !$0.isSealed } || isPadding && isLastCommitUnsealed
         committedChain = chain
@@ -148,6 +154,7 @@ extension WALCapture {
         return Commit(
             pages: pages,
             pageCount: pageCount,
+            file: file,
             firstFrame: UInt32(framesBeforeLastCommit + 1),
             lastFrame: UInt32(end)
         )

@@ -29,7 +29,7 @@ import SQLiteFormat
 // that a log which is captured again gives the same transactions. A transaction whose only frame repeats the one before,
 // as one does that a savepoint undid, looks the same: it changes no page, and is none either.
 
-/// Follows the writes to a `-wal` and finds the transactions that they complete.
+/// Follows the writes to a file of a log and finds the transactions that they complete.
 ///
 /// Not thread-safe; the owner serialises. Reads the file through functions that it is given, never keeps one.
 public final class WALCapture {
@@ -41,7 +41,7 @@ public final class WALCapture {
         /// The page.
         public var number: PageNumber
         /// The frame that holds it.
-        public var frame: UInt32
+        public var frame: FramePlace
         /// Its checksum.
         public var checksum: Checksum
     }
@@ -52,6 +52,8 @@ public final class WALCapture {
         public var pages: [Page]
         /// Size of the database in pages after the transaction.
         public var pageCount: UInt32
+        /// The file of the log in which it was committed.
+        public var file = WALFile.wal
         /// First frame of the transaction.
         public var firstFrame: UInt32
         /// The frame that commits.
@@ -75,6 +77,8 @@ public final class WALCapture {
         var pageCount: UInt32
     }
 
+    /// The file of the log that it follows.
+    public let file: WALFile
     /// Header of the log; nil while there is none.
     public internal(set) var header: WALHeader?
     /// Page of each committed frame; frame 1 is at index 0.
@@ -106,7 +110,9 @@ public final class WALCapture {
     private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
     /// No log.
-    public init() {}
+    public init(of file: WALFile = .wal) {
+        self.file = file
+    }
 
     deinit {
         lastHeader.deallocate()

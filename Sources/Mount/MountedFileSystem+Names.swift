@@ -126,7 +126,7 @@ extension MountedFileSystem {
             logger.error("cannot create database \"\(name)\": \(error)")
             throw error.errno
         }
-        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+        for kind in [DatabaseFileKind.journal, .wal, .wal2, .shm] {
             let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
             let sidecar = inodes.inode(at: place)
             let sidecarPath = try localPath(place)
@@ -190,7 +190,7 @@ extension MountedFileSystem {
 
     /// The files beside a dropped database stay, as they would on any file system; they are no longer a database's.
     private func releaseSidecars(of database: Database) throws(Errno) {
-        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+        for kind in [DatabaseFileKind.journal, .wal, .wal2, .shm] {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
             try database.release(kind, to: try localPath(place))

@@ -124,7 +124,9 @@ public final class MountedFileSystem: FileSystem {
     /// The database that a name with one of the known suffixes belongs to.
     func databaseOfSidecar(_ name: String, isOwn: Bool) -> (Database, Suffix)? {
         let suffixes: [(String, Suffix)] = [
-            ("-journal", .file(.journal)), ("-wal", .file(.wal)), ("-shm", .file(.shm)), ("-pos", .position),
+            ("-journal", .file(.journal)), ("-wal", .file(.wal)), ("-wal2", .file(.wal2)),
+            ("-shm", .file(.shm)),
+            ("-pos", .position),
             ("-lock", .lock),
         ]
         for (text, suffix) in suffixes where name.hasSuffix(text) {
@@ -313,7 +315,8 @@ public final class MountedFileSystem: FileSystem {
         _ file: BackingFile,
         _ inode: Inode
     ) -> CachePolicy {
-        let mayPass = passesThrough.load(ordering: .relaxed) && (kind == .wal || kind == .shm)
+        let mayPass =
+            passesThrough.load(ordering: .relaxed) && (kind == .wal || kind == .wal2 || kind == .shm)
         guard inode.withState({ _ in file.opened(mayPassThrough: mayPass) }) else { return .keep }
         if kind == .wal { database.followLog(file) }
         return .passThrough(file.descriptor.rawValue)

@@ -40,15 +40,22 @@ public struct LogFrames: Equatable, Sendable {
         for (index, page) in newest.enumerated() { body(page, FramePlace(UInt32(index + 1), in: file)) }
     }
 
-    /// The first of the frames.
-    ///
-    /// - Parameter count: how many; all if there are fewer.
+    /// The oldest frames, so many of them, or all if there are fewer.
     public func prefix(_ count: Int) -> LogFrames {
         LogFrames(
             older: Array(older.prefix(count)),
             newest: Array(newest.prefix(max(0, count - older.count))),
             file: file
         )
+    }
+
+    /// Where a frame lies.
+    ///
+    /// - Parameter number: its number among all frames, 1 to `count`.
+    /// - Returns: its place; that of a frame that does not exist if there is none of this number.
+    public func place(ofFrame number: Int) -> FramePlace {
+        number <= older.count
+            ? FramePlace(UInt32(number), in: file.other) : FramePlace(UInt32(number - older.count), in: file)
     }
 
     /// The pages of the frames after the first ones.

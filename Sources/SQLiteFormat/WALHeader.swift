@@ -129,6 +129,7 @@ public struct WALHeader: Equatable, Sendable {
     /// - Parameters:
     ///   - checksum: that of the last commit in the file with this header.
     ///   - isNumbered: whether that file has frames; otherwise the numbers begin again.
+    /// - Returns: the header.
     public func continued(after checksum: WALChecksum, isNumbered: Bool = true) -> WALHeader {
         WALHeader(
             pageSize: pageSize,
@@ -145,6 +146,7 @@ public struct WALHeader: Equatable, Sendable {
     /// - Parameters:
     ///   - header: the other file's.
     ///   - checksum: that of its last commit.
+    /// - Returns: whether it does, by version, number and salts.
     public func continues(_ header: WALHeader, endingWith checksum: WALChecksum) -> Bool {
         version == .wal2 && header.version == .wal2
             && checkpointSequence == (header.checkpointSequence &+ 1) & Self.sequenceMask

@@ -72,7 +72,7 @@ final class Applier: @unchecked Sendable {
             while database.replica.queue.isEmpty {
                 if database.isClosing { return .stop }
                 let isBehind = database.replica.walBytes > 0
-                if isBehind {
+                if isBehind || database.wantedMode != nil {
                     if !database.monitor.wait(until: .now + .seconds(1)), database.replica.queue.isEmpty {
                         return .checkpoint
                     }
@@ -89,6 +89,7 @@ final class Applier: @unchecked Sendable {
             return false
         case .checkpoint:
             checkpoint()
+            changeMode()
         case .apply(let received):
             attempt(received)
         }
@@ -101,9 +102,8 @@ final class Applier: @unchecked Sendable {
             done(received)
             database.locked { database.fault = nil }
             database.context.transactionsAppeared(in: database)
-            if let log, log.run({ $0.frameCount - $0.backfilledFrames >= Self.checkpointFrames }) {
-                checkpoint()
-            }
+            if let log, log.run({ $0.framesToCopy >= Self.checkpointFrames }) { checkpoint() }
+            changeMode()
         } catch .rejected(_, let reason) {
             log?.run { $0.abandon() }
             try? Files.unlink(received.temporaryPath, ifExists: true)
@@ -146,7 +146,7 @@ final class Applier: @unchecked Sendable {
             let present = database.position
             if present.txid == received.header.maxTXID, present.postApply == received.postApply { return }
         }
-        if log == nil {
+        if log == nil || isNewPageSize(received) {
             try install(received)
         } else {
             try append(received)
@@ -157,6 +157,7 @@ final class Applier: @unchecked Sendable {
     private func append(_ received: ReceivedTransaction) throws(StoreError) {
         guard let log else { return }
         let header = received.header
+        let mode = log.mode
         // The table is changed by this thread only, so it may be read here, and while this thread waits, without the lock.
         var draft = TableDraft(
             database.table,
@@ -190,7 +191,7 @@ final class Applier: @unchecked Sendable {
                 if page == .first {
                     versionBytes = DatabaseHeader.versionBytes(ofPage1: data)
                 }
-                let local = page1.localPage(page, data)
+                let local = page1.localPage(page, data, mode)
                 try mapped { () throws(ApplyError) in try wal.append(page, local) }
                 appended.append(page.rawValue)
             }
@@ -210,18 +211,25 @@ final class Applier: @unchecked Sendable {
         }
         database.locked {
             draft.apply(to: &database.table)
-            database.replica.overlay += appended
+            database.replica.overlay.append(contentsOf: appended)
             database.replica.walBytes = log.walBytes
             database.versionBytes = versionBytes
             moved(to: received)
         }
     }
 
+    /// Whether pages change their size, which a log of two files cannot hold; such a transaction has all pages.
+    private func isNewPageSize(_ received: ReceivedTransaction) -> Bool {
+        log?.mode == .wal2 && received.header.pageSize != database.table.pageSize
+    }
+
     /// The first content of a database, in a new file, which becomes visible when it is whole.
     private func install(_ received: ReceivedTransaction) throws(StoreError) {
         let header = received.header
-        closeFiles()
-        try removeFiles()
+        if log == nil {
+            closeFiles()
+            try removeFiles()
+        }
         let partial = try wholeContent(of: received)
         let missing =
             partial.table.checksums.count { $0 == 0 } + Int(header.commit) - partial.table.checksums.count
@@ -229,19 +237,16 @@ final class Applier: @unchecked Sendable {
         partial.resize(to: header.commit)
         try verify(partial.table.databaseChecksum, received)
         let (file, temporary) = (partial.file, partial.path)
-        let (log, index) = try mappedFile("write", temporary) { () throws(Errno) in
+        try mappedFile("write", temporary) { () throws(Errno) in
             let size = Int64(header.commit) * Int64(header.pageSize.rawValue)
             try file.descriptor.truncate(to: size, passing: .installTruncate)
             try file.descriptor.synchronizeData(passing: .installSync)
-            return (
-                try BackingFile.open(database.path(.wal), [.readWrite, .create, .truncate]),
-                try BackingFile.open(database.path(.shm), [.readWrite, .create, .truncate])
-            )
         }
-        try mappedFile("write", database.path(.shm)) { () throws(Errno) in
-            try FaultPoint.installIndexWrite.pass()
+        if log != nil {
+            closeFiles()
+            try removeFiles()
         }
-        try mapped { () throws(ApplyError) in try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor) }
+        let logFiles = try makeLog(partial.mode)
         try publish(received)
         do throws(Errno) {
             try FaultPoint.installRename.pass()
@@ -254,15 +259,73 @@ final class Applier: @unchecked Sendable {
         // From here on it is the database. Without the sync it would have to be fetched once more after a power failure.
         defer { try? Files.synchronizeDirectory(database.directory) }
         database.locked {
-            database.files = DatabaseFiles(database: file, journal: nil, wal: log, shm: index)
+            database.files = logFiles
+            database.files.database = file
             database.table = partial.table
             database.versionBytes = partial.versionBytes
-            database.replica.overlay = []
+            database.replica.overlay = LogFrames()
             moved(to: received)
         }
         try openFiles()
         try? FaultPoint.installed.pass()
         show(true)
+    }
+
+    /// Makes the files of an empty log, new ones, which nobody has open.
+    private func makeLog(_ mode: JournalMode) throws(StoreError) -> DatabaseFiles {
+        var files = DatabaseFiles()
+        for kind in [DatabaseFileKind.wal, .wal2, .shm] where kind != .wal2 || mode == .wal2 {
+            files[kind] = try mappedFile("create", database.path(kind)) { () throws(Errno) in
+                try Files.unlink(database.path(kind), ifExists: true)
+                return try BackingFile.open(database.path(kind))
+            }
+        }
+        try mappedFile("write", database.path(.shm)) { () throws(Errno) in
+            try FaultPoint.installIndexWrite.pass()
+        }
+        if let index = files.shm {
+            try mapped { () throws(ApplyError) in
+                if mode == .wal2 {
+                    try ReplicaWAL2.writeIndex(for: .empty, to: index.descriptor)
+                } else {
+                    try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor)
+                }
+            }
+        }
+        return files
+    }
+
+    // MARK: - The journal mode
+
+    /// Takes over the primary's change from WAL to wal2 or back, once nobody has the database open.
+    ///
+    /// Until then readers find the mode of before, with the same content: nothing waits for them. Invariant: the header says the other mode only
+    /// when the database file has everything, and the logs of the mode before are gone before those of the new one hold anything.
+    private func changeMode() {
+        guard let mode = database.wantedMode, let log else { return }
+        do {
+            guard try mapped({ () throws(ApplyError) in try log.leave(for: mode) }) else { return }
+            let files = try makeLog(mode)
+            if mode == .wal { try? Files.unlink(database.path(.wal2), ifExists: true) }
+            database.locked {
+                database.preserveLogForSnapshots()
+                let file = database.files.database
+                database.files = files
+                database.files.database = file
+                database.replica.overlay = LogFrames()
+                database.replica.walBytes = 0
+            }
+            closeFiles()
+            try openFiles()
+            show(true)
+            database.context.logger.info(
+                "database \"\(database.name)\": readers find journal mode \(mode == .wal2 ? "wal2" : "wal") now, as on the primary"
+            )
+        } catch {
+            database.context.logger.warning(
+                "database \"\(database.name)\": its journal mode cannot be changed to the primary's now: \(error)"
+            )
+        }
     }
 
     /// The content that came, or what its transaction file holds if something was in the way when it was received.
@@ -282,7 +345,7 @@ final class Applier: @unchecked Sendable {
         try? removeFiles()
         database.locked {
             database.table = PageChecksumTable()
-            database.replica.overlay = []
+            database.replica.overlay = LogFrames()
             database.replica.walBytes = 0
             moved(to: received)
         }
@@ -422,36 +485,44 @@ final class Applier: @unchecked Sendable {
         guard let mount = database.context.mount else {
             throw .fault(database: database.name.text, reason: "there is no mount")
         }
-        guard let file = database.file(.wal), let pageSize = database.table.pageSize else { return }
-        let files = try holdFiles(mount)
-        let content: WALContent
+        guard database.file(.wal) != nil, let pageSize = database.table.pageSize else { return }
+        // Only a database in wal2 mode has a second file.
+        let mode: JournalMode = database.file(.wal2) == nil ? .wal : .wal2
+        let files = try holdFiles(mount, mode)
+        let content: LogContent
         do throws(Errno) {
             try FaultPoint.applyOpen.pass()
-            content = try WALContent { buffer, offset throws(Errno) in
-                try file.descriptor.read(into: buffer, at: offset)
-            }
+            content = try database.logContent()
         } catch {
             throw .file(FileError("read", database.path(.wal), error))
         }
         log = try mapped { () throws(ApplyError) in
-            try LocalLog(files, content: content, pageSize: pageSize)
+            try LocalLog(files, mode: mode, content: content, pageSize: pageSize)
         }
+        database.locked { database.replica.mode = mode }
         held = nil
     }
 
-    private func holdFiles(_ mount: Int32) throws(StoreError) -> LocalFiles {
+    private func holdFiles(_ mount: Int32, _ mode: JournalMode) throws(StoreError) -> LocalFiles {
         if let held { return held }
         let files = try mapped { () throws(ApplyError) in
-            try LocalFiles(database.name, mount: mount, ownThreads: database.context.ownThreads)
+            try LocalFiles(
+                database.name,
+                isWAL2: mode == .wal2,
+                mount: mount,
+                ownThreads: database.context.ownThreads
+            )
         }
         held = files
         return files
     }
 
     private func checkpoint() {
-        guard let log, log.run({ $0.frameCount > $0.backfilledFrames }) else { return }
+        guard let log, log.run({ $0.framesToCopy > 0 }) else { return }
         do throws(ApplyError) {
-            if log.mustBeRewritten, let file = database.file(.wal) { try log.rewrite(file) }
+            if let part = log.unsynchronized, let file = database.file(DatabaseFileKind(part)) {
+                try log.rewrite(file)
+            }
             let result = try log.run { (wal) throws(ApplyError) in try wal.checkpoint() }
             if checkpointFailure != nil {
                 database.context.logger.info(

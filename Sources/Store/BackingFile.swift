@@ -1,7 +1,8 @@
 import POSIX
+import SQLiteFormat
 import Synchronization
 
-/// The four files of a database.
+/// The files of a database.
 public enum DatabaseFileKind: String, Sendable, CaseIterable {
     /// The pages.
     case database
@@ -9,8 +10,22 @@ public enum DatabaseFileKind: String, Sendable, CaseIterable {
     case journal
     /// The write-ahead log.
     case wal
+    /// The second file of the log of a database in wal2 mode.
+    case wal2
     /// The wal-index.
     case shm
+
+    /// The file of a write-ahead log.
+    init(_ file: WALFile) { self = file == .wal ? .wal : .wal2 }
+
+    /// Which file of the log it is; nil for other files.
+    var log: WALFile? {
+        switch self {
+        case .wal: .wal
+        case .wal2: .wal2
+        default: nil
+        }
+    }
 
     /// What is appended to the database's name on the mount.
     public var suffix: String {

@@ -6,20 +6,21 @@ import SQLiteFormat
 // The page checksum table of a database that was closed in good order, so that the next start need not read the database.
 //
 //     offset  size  field, little-endian
-//          0     8  magic "LFSCSUM1"
+//          0     8  magic "LFSCSUM2"
 //          8     8  TXID                      16     8  post-apply checksum
 //         24     8  timestamp, ms since 1970
 //         32     4  page size                 36     4  page count
 //         40     1  write version, byte 18 of the primary's page 1
 //         41     1  read version, byte 19     42     6  zero
 //         48    24  database file: size, time of last change (ns), inode number
-//         72    24  log: the same, zero without one
-//         96     4  captured frames of the log
-//        100     4  salt 1                   104     4  salt 2                  108     4  zero
-//        112   8×n  checksum of each page, page 1 first
-//      112+8n    8  CRC-64 of all before
+//         72    24  -wal: the same, zero without one
+//         96    24  -wal2: the same
+//        120     4  captured frames of the log's newest file
+//        124     4  salt 1 of that           128     4  salt 2                  132     4  zero
+//        136   8×n  checksum of each page, page 1 first
+//      136+8n    8  CRC-64 of all before
 //
-// It is believed only while both files are as they were when it was written, and removed as soon as it was read.
+// It is believed only while these files are as they were when it was written, and removed as soon as it was read.
 
 /// What the file holds.
 package struct SavedChecksums {
@@ -28,7 +29,8 @@ package struct SavedChecksums {
     package var table: PageChecksumTable
     var versionBytes: (write: UInt8, read: UInt8)
     var database: Stamp
-    var log: Stamp
+    /// `-wal` and `-wal2`.
+    var logs: [Stamp]
     var capturedFrames: UInt32
     var salt1: UInt32
     var salt2: UInt32
@@ -55,8 +57,8 @@ package struct SavedChecksums {
         }
     }
 
-    private static let magic: UInt64 = 0x314d_5553_4353_464c
-    private static let headerSize = 112
+    private static let magic: UInt64 = 0x324d_5553_4353_464c
+    private static let headerSize = 136
 
     /// The file's bytes.
     package func encoded() -> [UInt8] {
@@ -70,7 +72,7 @@ package struct SavedChecksums {
         add(table.pageSize?.rawValue ?? 0)
         add(table.pageCount)
         bytes += [versionBytes.write, versionBytes.read, 0, 0, 0, 0, 0, 0]
-        for stamp in [database, log] {
+        for stamp in [database] + logs {
             add(stamp.size)
             add(stamp.modified)
             add(stamp.inode)
@@ -116,10 +118,10 @@ package struct SavedChecksums {
             )
         }
         database = stamp(48)
-        log = stamp(72)
-        capturedFrames = value(96, UInt32.self)
-        salt1 = value(100, UInt32.self)
-        salt2 = value(104, UInt32.self)
+        logs = [stamp(72), stamp(96)]
+        capturedFrames = value(120, UInt32.self)
+        salt1 = value(124, UInt32.self)
+        salt2 = value(128, UInt32.self)
         guard table.databaseChecksum == position.postApply else { return nil }
     }
 
@@ -137,7 +139,7 @@ package struct SavedChecksums {
         self.table = table
         self.versionBytes = versionBytes
         database = Stamp(files.database)
-        log = Stamp(files.wal)
+        logs = WALFile.allCases.map { Stamp(files[$0]) }
         self.capturedFrames = capturedFrames
         salt1 = header?.salt1 ?? 0
         salt2 = header?.salt2 ?? 0

@@ -27,7 +27,7 @@ extension Database {
             return
         }
         let wanted = Int64(pageCount - holeBound) * Int64(pageSize.rawValue)
-        let allocated = [files.database, files.wal]
+        let allocated = [files.database, files.wal, files.wal2]
             .reduce(Int64(0)) { sum, file in
                 sum + ((try? file?.descriptor.status().allocatedByteCount) ?? 0)
             }

@@ -22,7 +22,7 @@ extension Database {
             let file = try BackingFile.open(path(kind), mode: mode | 0o600)
             files[kind] = file
             if kind == .journal { journal = JournalState() }
-            if kind == .wal { wal.end() }
+            if let log = kind.log { logs.end(log) }
             if kind == .shm { isLogGivenUp = false }
             return file
         }
@@ -34,7 +34,7 @@ extension Database {
     /// of failing in the middle of one.
     public func checkOpen(_ kind: DatabaseFileKind, forWriting: Bool, isOwn: Bool) throws(Errno) {
         guard forWriting, !isOwn, !context.options.isPrimary else { return }
-        if kind == .wal || kind == .journal { throw .accessDenied }
+        if kind.log != nil || kind == .journal { throw .accessDenied }
     }
 
     /// Writes to a file of the mount.
@@ -60,12 +60,13 @@ extension Database {
             case .journal:
                 counters.journalWrites.increment()
                 try writeJournal(file, bytes, at: offset)
-            case .wal:
+            case .wal, .wal2:
                 counters.walWrites.increment()
+                guard let log = kind.log else { return }
                 if context.options.isPrimary {
-                    try writeWAL(file, bytes, at: offset)
+                    try writeWAL(log, file, bytes, at: offset)
                 } else {
-                    try writeReplicaWAL(file, bytes, at: offset)
+                    try writeReplicaWAL(log, file, bytes, at: offset)
                 }
             case .shm:
                 break
@@ -99,12 +100,13 @@ extension Database {
                 } else {
                     try file.descriptor.truncate(to: size, passing: .journalTruncate)
                 }
-            case .wal:
+            case .wal, .wal2:
+                guard let log = kind.log else { return }
                 if context.options.isPrimary {
-                    try truncateWAL(file, to: size)
+                    try truncateWAL(log, file, to: size)
                 } else {
                     preserveLogForSnapshots()
-                    replica.overlay.removeAll()
+                    replica.overlay.end(log)
                     try file.descriptor.truncate(to: size, passing: .walTruncate)
                 }
             case .shm:
@@ -135,7 +137,7 @@ extension Database {
             try FaultPoint.databaseSync.pass()
             try synchronizeRecords()
         case .journal: try FaultPoint.journalSync.pass()
-        case .wal: try FaultPoint.walSync.pass()
+        case .wal, .wal2: try FaultPoint.walSync.pass()
         case .shm: break
         }
         if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }
@@ -147,7 +149,9 @@ extension Database {
     /// Invariant 4, when writes to the log pass by and its restart is not seen.
     private func synchronizeRecords() throws(Errno) {
         let isNeeded = try locked { () throws(Errno) -> Bool in
-            guard isLogPassing, context.options.isPrimary, wal.committedFrames > 0 else { return false }
+            guard isLogPassing, context.options.isPrimary else { return false }
+            try captureTail()
+            guard logs.hasFrames else { return false }
             try drainQueue()
             return true
         }
@@ -171,7 +175,7 @@ extension Database {
             try checkChange(isOwn: isOwn)
             if !isOwn, isRemovedByStranger(kind) {
                 context.logger.warning(
-                    "database \"\(name)\": its \(kind == .wal ? "log" : "journal") was not removed: programs need it. Who wants it gone has "
+                    "database \"\(name)\": its \(kind == .journal ? "journal" : "log") was not removed: programs need it. Who wants it gone has "
                         + "another file for the database, from a time when nothing was mounted, and must open the database again"
                 )
                 throw .busy
@@ -183,8 +187,10 @@ extension Database {
                     try FaultPoint.journalUnlink.pass()
                     try Files.unlink(path(.journal))
                 }
-            case .wal:
-                if let file = files.wal { try truncateWAL(file, to: 0, unlinking: true) }
+            case .wal, .wal2:
+                if let log = kind.log, let file = files[kind] {
+                    try truncateWAL(log, file, to: 0, unlinking: true)
+                }
             default:
                 try FaultPoint.shmUnlink.pass()
                 try Files.unlink(path(kind))
@@ -206,8 +212,8 @@ extension Database {
     private func isRemovedByStranger(_ kind: DatabaseFileKind) -> Bool {
         if isNeeded(kind) { return true }
         // Without a table nothing is known of the log's pages, and it may be all there is.
-        return kind == .wal && hasHiddenNamesake && isLogKept
-            && (table.pageSize == nil || !pagesNotInDatabaseFile(wal.frames[...]).isEmpty)
+        return kind.log != nil && hasHiddenNamesake && isLogKept
+            && (table.pageSize == nil || !pagesNotInDatabaseFile(logs.frames.pages[...]).isEmpty)
     }
 
     /// Whether programs have the log or the journal open, and need it.
@@ -215,9 +221,9 @@ extension Database {
     /// Call with `monitor` held.
     private func isNeeded(_ kind: DatabaseFileKind) -> Bool {
         switch kind {
-        case .wal:
+        case .wal, .wal2:
             // Without a wal-index the log is that of one program, which has it for itself.
-            isLogKept && files.wal?.isInUse == true && files.shm != nil
+            isLogKept && files[kind]?.isInUse == true && files.shm != nil
         case .journal:
             hasHiddenNamesake && journal.isActive && files.journal?.isInUse == true
         case .shm, .database:
@@ -229,7 +235,7 @@ extension Database {
     private var isLogKept: Bool {
         guard context.options.isPrimary else { return false }
         _ = try? captureTail()
-        return wal.committedFrames > 0 && !isLogGivenUp
+        return logs.hasFrames && !isLogGivenUp
     }
 
     /// Runs a change under the lock, and tells observers afterwards when it published a transaction.
@@ -245,7 +251,7 @@ extension Database {
     /// Whether the file may change at all.
     private func checkChange(isOwn: Bool) throws(Errno) {
         if isClosing { throw .io }
-        if context.options.isPrimary, fault != nil { throw .readOnlyFileSystem }
+        if context.options.isPrimary, fault != nil, !isLogUnknown { throw .readOnlyFileSystem }
         if !context.options.isPrimary, !isOwn { throw .readOnlyFileSystem }
     }
 

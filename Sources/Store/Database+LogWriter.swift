@@ -100,7 +100,7 @@ extension Database {
     }
 
     private func takeBatch() -> Batch? {
-        guard let log = files.wal, let first = queue.first else {
+        guard let first = queue.first, let log = files[first.file] else {
             // The log went with commits in the queue: `leaveLog` waits for the queue, so this cannot be.
             preconditionFailure("queued commits refer to a log that is gone")
         }
@@ -161,13 +161,15 @@ extension Database {
         let writer = try LTXFileWriter(log, header: batch.header, encoders: context.encoders)
         for page in batch.pages {
             if page.number == pageSize.lockPage { continue }
-            let offset = WALFrames.pageOffset(ofFrame: page.frame, pageSize: pageSize)
-            guard batch.log.lenientRead(buffer.bytes, offset) == pageSize.bytes else {
-                throw .file(FileError("read frame \(page.frame) of", path(.wal), .io))
+            guard
+                batch.log.lenientRead(buffer.bytes, page.frame.pageOffset(pageSize)) == pageSize.bytes
+            else {
+                let log = path(DatabaseFileKind(page.frame.file))
+                throw .file(FileError("read frame \(page.frame.frame) of", log, .io))
             }
             let content = UnsafeRawBufferPointer(buffer.bytes)
             guard PageChecksum.compute(page.number, content) == page.checksum else {
-                throw .overwritten(database: name.text, frame: page.frame)
+                throw .overwritten(database: name.text, frame: page.frame.frame)
             }
             try writer.append(page.number, content)
         }

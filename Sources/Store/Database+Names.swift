@@ -27,8 +27,8 @@ extension Database {
                 try adoptDatabase(file)
             case .journal:
                 journal = Self.journalState(of: file)
-            case .wal:
-                try adoptLog(file)
+            case .wal, .wal2:
+                try adoptLog()
             case .shm:
                 break
             }
@@ -48,29 +48,23 @@ extension Database {
         requestReconcile()
     }
 
-    private func adoptLog(_ file: BackingFile) throws(Errno) {
-        let content = try WALContent { buffer, offset throws(Errno) in
-            try file.descriptor.read(into: buffer, at: offset)
-        }
-        wal.resume(
-            content,
-            capturedThrough: UInt32(content.frames.count),
-            fileSize: try file.size(),
-            read: file.lenientRead
-        )
-        walPages.removeAll()
+    /// Takes over a log of which nothing is known: all that it has is in doubt.
+    func adoptLog() throws(Errno) {
+        let content = try logContent()
+        takeOver(content, captured: content.frameCount)
+        walPages = PageSet(content.frames.pages)
         logOnly.removeAll()
-        for page in content.frames {
-            walPages.insert(PageNumber(page))
-            suspect.insert(PageNumber(page))
+        suspect.formUnion(walPages)
+        if !walPages.isEmpty { requestReconcile() }
+        for log in WALFile.allCases {
+            if let file = files[log] { checkVersion(of: log, file) }
         }
-        if !content.frames.isEmpty { requestReconcile() }
     }
 
     /// Compares what was adopted, now: the caller knows that nobody is writing (a rename).
     public func reconcileAdopted() throws(Errno) {
         try changing { () throws(Errno) in
-            guard !journal.isActive, wal.committedFrames == 0 else { return }
+            guard !journal.isActive, !logs.hasFrames else { return }
             try emitDatabaseFile {}
             if unrecorded == nil { needsReconcile = false }
         }
@@ -88,17 +82,16 @@ extension Database {
                     try FaultPoint.namesRelease.pass()
                     try Files.rename(path(kind), localPath)
                 }
-            case .wal:
+            case .wal, .wal2:
                 try captureTail()
                 try drainQueue()
                 try FaultPoint.namesRelease.pass()
                 try Files.rename(path(kind), localPath)
-                let pages = wal.frames
-                wal.end()
-                walPages.removeAll()
-                logOnly.removeAll()
-                for page in pages { suspect.insert(PageNumber(page)) }
-                if !pages.isEmpty { requestReconcile() }
+                let pages = logs.frames.pages
+                if let log = kind.log { logs.end(log) }
+                walPages = PageSet(logs.frames.pages)
+                logOnly.formIntersection(walPages)
+                if !pages.isEmpty { markSuspect(pages) }
             default:
                 try FaultPoint.namesRelease.pass()
                 try Files.rename(path(kind), localPath)
@@ -136,7 +129,7 @@ extension Database {
             }
             var isRecorded = true
             if let pageSize = table.pageSize, table.pageCount > 0 {
-                wal.end()
+                logs.end()
                 do throws(StoreError) {
                     let failure = try emitDifference(
                         in: PageSet(),
@@ -148,7 +141,7 @@ extension Database {
                     isRecorded = failure == nil
                 } catch {
                     // It is still there, and so is its log.
-                    if let log = files.wal { try? adoptLog(log) }
+                    try? adoptLog()
                     throw error.errno
                 }
             } else {

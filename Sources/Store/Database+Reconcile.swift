@@ -139,6 +139,7 @@ extension Database {
             preApply: txid == TXID(1) ? .zero : position.postApply,
             nodeID: context.options.nodeID
         )
+        let wal = logs.lastWithFrames
         if let log = wal.header, wal.committedFrames > 0 {
             header.walOffset = Int64(WALHeader.size)
             header.walSize = wal.capturedBytes - Int64(WALHeader.size)
@@ -176,6 +177,7 @@ extension Database {
         return locked {
             guard needsReconcile || isTableUnknown else { return .clean }
             if isClosing { return .clean }
+            if isLogUnknown { return .busy }
             guard files.database != nil else { return reconcileDropped() }
             let isLocked = probe.isExclusive
             if journal.isActive {
@@ -183,7 +185,7 @@ extension Database {
             }
             do throws(StoreError) {
                 try drainForReconcile()
-                if wal.header != nil, wal.committedFrames > 0 {
+                if logs.hasFrames {
                     try reconcileLogical()
                 } else {
                     if isLocked { return .busy }
@@ -267,7 +269,7 @@ extension Database {
 
     /// In WAL mode the committed frames and the database file together are the committed state, whoever writes.
     private func reconcileLogical() throws(StoreError) {
-        guard let pageSize = wal.pageSize else { return }
+        guard let pageSize = logs.lastWithFrames.pageSize else { return }
         let pageCount = logicalPageCount()
         if isTableUnknown { return try rebuildTable(pageSize: pageSize, pageCount: pageCount) }
         var candidates = suspect
@@ -278,14 +280,8 @@ extension Database {
 
     /// Size of the database in pages by the newest committed page 1, or the file.
     private func logicalPageCount() -> UInt32 {
-        guard let file = files.wal, let content = try? readLog(file), content.pageCount > 0 else {
-            return table.pageCount
-        }
+        guard let content = try? logContent(), content.pageCount > 0 else { return table.pageCount }
         return content.pageCount
-    }
-
-    private func readLog(_ file: BackingFile) throws(Errno) -> WALContent {
-        try WALContent { buffer, offset throws(Errno) in try file.descriptor.read(into: buffer, at: offset) }
     }
 
     /// A file without content, or shorter than its header says, is taken for one that is just being copied, until it has rested

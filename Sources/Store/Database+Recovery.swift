@@ -34,7 +34,8 @@ extension Database {
     private func openAndRecover() throws(StoreError) {
         let saved = try takeSavedChecksums()
         try openFiles()
-        if let saved, saved.database == SavedChecksums.Stamp(files.database), saved.log == .init(files.wal),
+        if let saved, saved.database == SavedChecksums.Stamp(files.database),
+            saved.logs == WALFile.allCases.map({ SavedChecksums.Stamp(files[$0]) }),
             !hasHotJournal, saved.position.txid == log.newest?.name.maxTXID ?? .zero
         {
             try resume(saved)
@@ -52,8 +53,10 @@ extension Database {
     private func openFiles() throws(StoreError) {
         if context.options.isPrimary {
             do throws(FileError) {
-                try LogFence(log: path(.wal), directory: directory, name: name, logger: context.logger)
-                    .close()
+                for kind in [DatabaseFileKind.wal, .wal2] {
+                    try LogFence(log: path(kind), directory: directory, name: name, logger: context.logger)
+                        .close()
+                }
             } catch {
                 throw .file(error)
             }
@@ -108,7 +111,8 @@ extension Database {
         let content = try readLog()
         guard context.options.isPrimary else { return try prepareReplica(content) }
         let isSameLog = content.header?.salt1 == saved.salt1 && content.header?.salt2 == saved.salt2
-        try followLog(content, capturedThrough: isSameLog ? saved.capturedFrames : 0)
+        let captured = content.older.frames.count + Int(saved.capturedFrames)
+        try followLog(content, capturedThrough: isSameLog ? captured : 0)
     }
 
     /// Saves the checksums for the next start.
@@ -128,12 +132,14 @@ extension Database {
             table: table,
             versionBytes: versionBytes,
             files: files,
-            capturedFrames: context.options.isPrimary ? wal.committedFrames : UInt32(replica.overlay.count),
+            capturedFrames: context.options.isPrimary
+                ? wal.committedFrames : UInt32(replica.overlay.newest.count),
             header: wal.header
         )
         do throws(Errno) {
             try files.database?.descriptor.synchronize(passing: .checksumsDatabaseSync)
             try files.wal?.descriptor.synchronize(passing: .checksumsLogSync)
+            try files.wal2?.descriptor.synchronize(passing: .checksumsLogSync)
             try log.synchronize()
             try Files.replace(directory + "/checksums", with: saved.encoded()) { step throws(Errno) in
                 switch step {
@@ -199,12 +205,9 @@ extension Database {
         return Record(header: header, position: Position(txid: header.maxTXID, postApply: trailer.postApply))
     }
 
-    private func readLog() throws(StoreError) -> WALContent {
-        guard let file = files.wal else { return .empty }
+    private func readLog() throws(StoreError) -> LogContent {
         do throws(Errno) {
-            return try WALContent { buffer, offset throws(Errno) in
-                try file.descriptor.read(into: buffer, at: offset)
-            }
+            return try logContent()
         } catch {
             throw .file(FileError("read", path(.wal), error))
         }
@@ -250,7 +253,15 @@ extension Database {
             return
         }
         let content = try readLog()
-        if record?.header.commit == 0, (try? files.database?.size()) == 0, content.frames.isEmpty {
+        if content.unsupportedVersion != nil {
+            // What its checkpoints left in the database file need not be a committed state.
+            isTableUnknown = true
+            for log in WALFile.allCases {
+                if let file = files[log] { checkVersion(of: log, file) }
+            }
+            return
+        }
+        if record?.header.commit == 0, (try? files.database?.size()) == 0, content.frameCount == 0 {
             // The content was dropped or rolled back; a file without any is nothing to replicate.
             return
         }
@@ -276,9 +287,9 @@ extension Database {
             .table(pageCount: pageCount)
         if let record, final.databaseChecksum == record.position.postApply {
             table = final
-            return try followLog(content, capturedThrough: UInt32(content.frames.count))
+            return try followLog(content, capturedThrough: content.frameCount)
         }
-        if let record, let captured = capturedFrame(of: record.header, in: content) {
+        if let record, let captured = capturedFrames(of: record.header, in: content) {
             let base = baseTable(final, content, capturedThrough: captured, filePages: filePages)
             if base.databaseChecksum == record.position.postApply {
                 table = base
@@ -286,7 +297,7 @@ extension Database {
             }
         }
         if let record, try publishUnfinished(after: record.position, content: final) {
-            return try followLog(content, capturedThrough: UInt32(content.frames.count))
+            return try followLog(content, capturedThrough: content.frameCount)
         }
         if let record {
             context.logger.warning(
@@ -294,7 +305,7 @@ extension Database {
                     + "emitting all of it as one transaction"
             )
         }
-        try followLog(content, capturedThrough: UInt32(content.frames.count))
+        try followLog(content, capturedThrough: content.frameCount)
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
         do throws(StoreError) {
             let failure = try emitDifference(
@@ -353,38 +364,47 @@ extension Database {
         return true
     }
 
-    /// The frame up to which a transaction file was captured from this log; 0 when it was made before the log began; nil when
-    /// that cannot be told.
-    private func capturedFrame(of header: LTXHeader, in content: WALContent) -> UInt32? {
-        guard let log = content.header else { return 0 }
-        guard header.walSize > 0, header.walSalt1 == log.salt1, header.walSalt2 == log.salt2 else { return 0 }
-        let end = header.walOffset + header.walSize
-        let frames = UInt32(
-            clamping: (end - Int64(WALHeader.size)) / Int64(WALFrames.frameSize(log.pageSize))
-        )
-        return frames == 0 || content.commits.contains(frames) ? frames : nil
+    /// The number of frames of this log with which a transaction file was captured; 0 when it was made before the log began; nil
+    /// when that cannot be told.
+    private func capturedFrames(of header: LTXHeader, in content: LogContent) -> Int? {
+        guard header.walSize > 0 else { return 0 }
+        var before = 0
+        for part in [content.older, content.newest] {
+            guard let log = part.header, header.walSalt1 == log.salt1, header.walSalt2 == log.salt2 else {
+                before += part.frames.count
+                continue
+            }
+            let end = header.walOffset + header.walSize
+            let frames = UInt32(
+                clamping: (end - Int64(WALHeader.size)) / Int64(WALFrames.frameSize(log.pageSize))
+            )
+            return frames == 0 || part.commits.contains(frames) ? before + Int(frames) : nil
+        }
+        return 0
     }
 
-    /// The table as it was after `captured` frames: pages of later frames have their older versions.
+    /// The table as it was after the first `captured` frames: pages of later frames have their older versions.
     private func baseTable(
         _ final: PageChecksumTable,
-        _ content: WALContent,
-        capturedThrough captured: UInt32,
+        _ content: LogContent,
+        capturedThrough captured: Int,
         filePages: UInt32
     ) -> PageChecksumTable {
         guard let pageSize = final.pageSize else { return final }
         var table = final
         let reader = LogicalReader(
             files: files,
-            frames: Array(content.frames.prefix(Int(captured))),
+            frames: content.frames.prefix(captured),
             pageSize: pageSize
         )
-        let pageCount = captured > 0 ? commitSize(ofFrame: captured, pageSize) ?? filePages : filePages
+        let pageCount =
+            captured > 0
+            ? commitSize(at: content.frames.place(ofFrame: captured), pageSize) ?? filePages : filePages
         guard (try? checkSize(pageCount, pageSize)) != nil else { return final }
         let buffer = Buffer(count: pageSize.bytes)
         let before = table.pageCount
         table.resize(to: pageCount)
-        var pages = Set(content.frames.suffix(from: Int(captured)))
+        var pages = Set(content.frames.pages(after: captured))
         if pageCount > before { pages.formUnion(before + 1...pageCount) }
         for number in pages where number <= pageCount && PageNumber(number) != pageSize.lockPage {
             reader.read(PageNumber(number), into: buffer.bytes)
@@ -396,10 +416,11 @@ extension Database {
         return table
     }
 
-    private func commitSize(ofFrame frame: UInt32, _ pageSize: PageSize) -> UInt32? {
+    private func commitSize(at place: FramePlace, _ pageSize: PageSize) -> UInt32? {
         withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
             guard
-                files.wal?.lenientRead(bytes, WALFrames.offset(ofFrame: frame, pageSize: pageSize))
+                files[place.file]?
+                    .lenientRead(bytes, WALFrames.offset(ofFrame: place.frame, pageSize: pageSize))
                     == bytes.count,
                 let header = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
             else { return nil }
@@ -407,24 +428,47 @@ extension Database {
         }
     }
 
-    /// Takes over the log and captures what it holds beyond `frame`, with the TXIDs that follow the position.
-    func followLog(_ content: WALContent, capturedThrough frame: UInt32) throws(StoreError) {
-        guard let file = files.wal, let size = try? file.size() else { return }
-        wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
-        for page in wal.frames { walPages.insert(PageNumber(page)) }
+    /// Takes over the log and captures what it holds beyond the first `captured` frames, with the TXIDs that follow the position.
+    func followLog(_ content: LogContent, capturedThrough captured: Int) throws(StoreError) {
+        guard files.wal != nil || files.wal2 != nil else { return }
+        takeOver(content, captured: captured)
+        walPages.formUnion(PageSet(logs.frames.pages))
         log.removeTemporaries()
-        while let commit = wal.nextCommit(after: nil, read: file.lenientRead) {
-            do throws(Errno) {
-                try capture(commit, file)
-            } catch {
-                // It stands in the log, and cannot be stored now.
-                for page in commit.pages { suspect.insert(page.number) }
-                requestReconcile()
+        for part in [content.file.other, content.file] {
+            guard let file = files[part] else { continue }
+            while let commit = logs[part].nextCommit(after: nil, read: file.lenientRead) {
+                do throws(Errno) {
+                    try capture(commit, file)
+                } catch {
+                    // It stands in the log, and cannot be stored now.
+                    for page in commit.pages { suspect.insert(page.number) }
+                    requestReconcile()
+                }
             }
+            checkVersion(of: part, file)
         }
     }
 
-    private func noteVersionBytes(_ content: WALContent, _ pageSize: PageSize) {
+    /// What the log holds, by the chains of checksums alone.
+    func logContent() throws(Errno) -> LogContent {
+        let files = files
+        return try LogContent { log, buffer, offset throws(Errno) in
+            try files[log]?.descriptor.read(into: buffer, at: offset) ?? 0
+        }
+    }
+
+    /// Has the capture go on with a log of which the first `captured` frames count as captured.
+    func takeOver(_ content: LogContent, captured: Int) {
+        let files = files
+        logs.resume(
+            content,
+            captured: captured,
+            fileSize: { (try? files[$0]?.size()) ?? 0 },
+            read: { log in { files[log]?.lenientRead($0, $1) ?? 0 } }
+        )
+    }
+
+    private func noteVersionBytes(_ content: LogContent, _ pageSize: PageSize) {
         let page1 = Buffer(count: pageSize.bytes)
         LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
             .read(.first, into: page1.bytes)
@@ -516,12 +560,17 @@ extension Database {
         return try? LTXTrailer(decoding: UnsafeRawBufferPointer(buffer.bytes)).postApply
     }
 
-    /// Makes the files what a replica's readers need: page 1 says WAL, the log exists, the wal-index is built.
-    private func prepareReplica(_ content: WALContent) throws(StoreError) {
+    /// Makes the files what a replica's readers need: page 1 says WAL or wal2, the log exists, the wal-index is built.
+    ///
+    /// A log that holds something says which of both; a daemon that died while it changed the mode leaves a header that says the other.
+    private func prepareReplica(_ content: LogContent) throws(StoreError) {
         guard let file = files.database else { return }
         let index: BackingFile
+        let isWAL2 =
+            content.frameCount > 0
+            ? content.header?.version == .wal2 : databaseHeader()?.readVersion == JournalMode.wal2.versionByte
         do throws(Errno) {
-            let mode = JournalMode.wal.versionByte
+            let mode = (isWAL2 ? JournalMode.wal2 : .wal).versionByte
             if let header = databaseHeader(), header.writeVersion != mode || header.readVersion != mode {
                 try FaultPoint.recoveryHeaderWrite.pass()
                 try file.descriptor.write([mode, mode], at: Int64(DatabaseHeader.writeVersionOffset))
@@ -531,13 +580,23 @@ extension Database {
                 files.journal = nil
             }
             if files.wal == nil { files.wal = try BackingFile.open(path(.wal)) }
+            if isWAL2 {
+                if files.wal2 == nil { files.wal2 = try BackingFile.open(path(.wal2)) }
+            } else {
+                try Files.unlink(path(.wal2), ifExists: true)
+                files.wal2 = nil
+            }
             index = try BackingFile.open(path(.shm))
             try FaultPoint.recoveryIndexWrite.pass()
         } catch {
             throw .file(FileError("prepare", directory, error))
         }
         do throws(ApplyError) {
-            try ReplicaWAL.writeIndex(for: content, to: index.descriptor)
+            if isWAL2 {
+                try ReplicaWAL2.writeIndex(for: content, to: index.descriptor)
+            } else {
+                try ReplicaWAL.writeIndex(for: content.newest, to: index.descriptor)
+            }
         } catch {
             throw .fault(database: name.text, reason: error.description)
         }

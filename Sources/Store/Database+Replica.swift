@@ -10,10 +10,10 @@ import SQLiteFormat
 ///
 /// Guarded by the database's `monitor`.
 struct ReplicaState {
-    /// Page of each committed frame of the local log; frame 1 at index 0.
-    ///
-    /// Empty after it restarted.
-    var overlay: [UInt32] = []
+    /// The committed frames of the local log.
+    var overlay = LogFrames()
+    /// The journal mode that readers find, once the log is open.
+    var mode = JournalMode.wal
     /// Bytes in use in the local log.
     var walBytes: Int64 = 0
     /// Received transactions that wait for the apply thread, oldest first.
@@ -140,15 +140,20 @@ extension Database {
     }
 
     /// Own writes to the log, by the apply thread through the mount.
-    func writeReplicaWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno)
-    {
+    func writeReplicaWAL(
+        _ log: WALFile,
+        _ file: BackingFile,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64
+    ) throws(Errno) {
         if offset < Int64(WALHeader.size) {
-            // The log restarts: every frame is in the database file.
+            // The file begins anew: every frame that it had is in the database file.
             preserveLogForSnapshots()
-            replica.overlay.removeAll(keepingCapacity: true)
+            replica.overlay.end(log)
+            replica.overlay.goOn(in: log)
         } else if let pageSize = table.pageSize,
             let place = WALFrames.frame(atOffset: offset, pageSize: pageSize),
-            Int(place.frame) <= replica.overlay.count
+            Int(place.frame) <= replica.overlay[log].count
         {
             preserveLogForSnapshots()
         }
@@ -212,6 +217,18 @@ extension Database {
             if replica.applier == nil { replica.applier = Applier(self) }
         }
         monitor.wakeAll()
+    }
+
+    /// The journal mode that readers should find, if that is another one than they do.
+    ///
+    /// The primary's, of which a rollback journal says nothing: it passes through that from one log to the other. Call with `monitor` held,
+    /// or on the apply thread.
+    var wantedMode: JournalMode? {
+        guard files.database != nil, let mode = JournalMode(readVersion: versionBytes.read),
+            mode != .rollback,
+            mode != replica.mode
+        else { return nil }
+        return mode
     }
 
     // MARK: - Beginning and end

@@ -19,7 +19,7 @@ extension Database {
             awaitingSnapshot += 1
             defer { awaitingSnapshot -= 1 }
             while context.options.isPrimary,
-                journal.isActive && !dirty.isEmpty || isTableUnknown || hasUncomparedPages
+                journal.isActive && !dirty.isEmpty || isTableUnknown || isLogUnknown || hasUncomparedPages
             {
                 if isClosing { throw .closing }
                 guard MonotonicTime.now < deadline else {
@@ -54,7 +54,7 @@ extension Database {
     }
 
     /// Pages of the database file were written without a journal and belong to no transaction yet.
-    private var hasUncomparedPages: Bool { needsReconcile && !dirty.isEmpty && wal.committedFrames == 0 }
+    private var hasUncomparedPages: Bool { needsReconcile && !dirty.isEmpty && !logs.hasFrames }
 
     /// Keeps pages of the database file that are about to be overwritten.
     ///

@@ -31,7 +31,7 @@ extension Database {
                 followed = file
                 logOnly = walPages
             }
-            if tail == nil { tail = LogTail(self, path: path(.wal)) }
+            if tail == nil { tail = LogTail(self, paths: [path(.wal), path(.wal2)]) }
             tail?.wake()
         }
     }
@@ -51,6 +51,7 @@ extension Database {
             isCapturingTail = false
             monitor.wakeAll()
         }
+        if isWAL2 { return try captureWAL2Tail() }
         guard noteRestart(file), let header = wal.header, let end = publishedEnd(file, header) else {
             return 0
         }
@@ -80,8 +81,11 @@ extension Database {
     private func noteRestart(_ file: BackingFile) -> Bool {
         let current = WALHeader(in: file)
         if current == wal.header { return current != nil }
-        // Half written, or not yet.
-        guard current != nil else { return false }
+        guard current != nil else {
+            // Half written, or not yet.
+            checkVersion(of: .wal, file)
+            return false
+        }
         if !queue.isEmpty { abandonQueue("its log was overwritten") }
         if !logOnly.isEmpty {
             counters.withdrawn.increment()
@@ -181,7 +185,7 @@ extension Database {
     func logicalReader(_ pageSize: PageSize) -> LogicalReader {
         LogicalReader(
             files: files,
-            frames: wal.frames,
+            frames: logs.frames,
             pageSize: pageSize,
             only: isLogPassing ? logOnly : nil
         )
@@ -189,8 +193,11 @@ extension Database {
 
     /// Throws when the log was restarted while it was read.
     func checkLogStands() throws(Errno) {
-        guard isLogPassing, let file = files.wal, let header = wal.header else { return }
-        if WALHeader(in: file) != header { throw .wouldBlock }
+        guard isLogPassing else { return }
+        for log in WALFile.allCases {
+            guard let file = files[log], let header = logs[log].header else { continue }
+            if WALHeader(in: file) != header { throw .wouldBlock }
+        }
     }
 
     /// What a look of the thread that follows the log came to.
@@ -214,12 +221,31 @@ extension Database {
             guard isLogPassing, let file = files.wal, file.isInUse else {
                 return TailLook(commits: commits, isAtEnd: true)
             }
-            return TailLook(commits: commits, isAtEnd: (try? file.size()) == wal.capturedBytes)
+            return TailLook(commits: commits, isAtEnd: !isWAL2 && (try? file.size()) == wal.capturedBytes)
         }
     }
 }
 
 extension WALHeader {
+    /// The version of a log, if it is one that is not implemented.
+    static func unsupportedVersion(in file: BackingFile) -> WALVersion? {
+        withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 8) { bytes in
+            file.lenientRead(bytes, 0) == bytes.count
+                ? unsupportedVersion(UnsafeRawBufferPointer(bytes)) : nil
+        }
+    }
+
+    /// The version that a header says, if it is one that is not implemented.
+    static func unsupportedVersion(_ bytes: UnsafeRawBufferPointer) -> WALVersion? {
+        do throws(SQLiteFormatError) {
+            _ = try Self(bytes)
+            return nil
+        } catch {
+            guard case .unsupportedVersion(let word) = error.reason else { return nil }
+            return WALVersion(rawValue: word)
+        }
+    }
+
     /// The header of a log as it is now; nil without a sound one.
     init?(in file: BackingFile) {
         let header = withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 8) { bytes in

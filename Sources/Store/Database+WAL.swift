@@ -4,19 +4,25 @@ import LTX
 import POSIX
 import SQLiteFormat
 
-// Commits of a database in WAL mode. See `WALCapture` for how they are seen.
+// Commits of a database in WAL or wal2 mode. See `WALCapture` and `LogCapture` for how they are seen.
 extension Database {
     /// Page data that queued commits may refer to, in bytes; beyond it writers wait for the log writer.
     static let queueBound = 64 << 20
 
-    /// Writes to the log and captures what the write completes, before it is answered (invariant 2).
-    func writeWAL(_ file: BackingFile, _ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(Errno) {
-        if wal.touchesHeader(at: offset) { return try writeWALHeader(file, bytes, at: offset) }
+    /// Writes to a file of the log and captures what the write completes, before it is answered (invariant 2).
+    func writeWAL(
+        _ log: WALFile,
+        _ file: BackingFile,
+        _ bytes: UnsafeRawBufferPointer,
+        at offset: Int64
+    ) throws(Errno) {
+        let wal = logs[log]
+        if wal.touchesHeader(at: offset) { return try writeWALHeader(log, file, bytes, at: offset) }
         if let frame = wal.firstCommittedFrame(overwrittenBy: bytes, at: offset, read: file.lenientRead) {
             // SQLite does not know a commit that we captured. Invariant 3, then take it back.
             try drainQueue()
             preserveLogForSnapshots()
-            withdrawCommits(from: frame, file)
+            withdrawCommits(from: frame, wal, file)
         }
         try waitForRoom()
         do throws(Errno) {
@@ -27,18 +33,36 @@ extension Database {
             throw error
         }
         wal.wrote(bytes, at: offset)
-        while let commit = wal.nextCommit(after: (bytes, offset), read: file.lenientRead) {
+        try captureCompleted(in: log, file, (bytes, offset))
+    }
+
+    /// Captures the commits that a write has completed.
+    private func captureCompleted(
+        in log: WALFile,
+        _ file: BackingFile,
+        _ write: (bytes: UnsafeRawBufferPointer, offset: Int64)
+    ) throws(Errno) {
+        guard logs.isContinued(in: log) else { return }
+        while let commit = logs[log].nextCommit(after: write, read: file.lenientRead) {
+            logs.goOn(in: log)
             try capture(commit, file)
         }
     }
 
-    /// A new header restarts the log: what it held must be in the log of transactions (invariants 3 and 4).
+    /// A new header restarts a file of the log: what it held must be in the log of transactions (invariants 3 and 4).
     private func writeWALHeader(
+        _ log: WALFile,
         _ file: BackingFile,
         _ bytes: UnsafeRawBufferPointer,
         at offset: Int64
     ) throws(Errno) {
-        try leaveLog()
+        let wal = logs[log]
+        if let version = WALHeader.unsupportedVersion(bytes) {
+            // Nothing is lost: the program says that it cannot change the journal mode.
+            context.logger.error("database \"\(name)\": \(refusal(of: version, log)); writing it was refused")
+            throw .readOnlyFileSystem
+        }
+        try leaveLog(log)
         let result = Result { () throws(Errno) in
             try file.descriptor.write(bytes, at: offset, passing: .walHeaderWrite)
         }
@@ -49,30 +73,76 @@ extension Database {
             markSuspect(frames)
         }
         forgetCheckpointed()
+        checkVersion(of: log, file)
         try result.get()
         wal.wrote(bytes, at: offset)
-        while let commit = wal.nextCommit(after: (bytes, offset), read: file.lenientRead) {
-            try capture(commit, file)
-        }
+        try captureCompleted(in: log, file, (bytes, offset))
     }
 
-    /// The log was left: what checkpoints wrote to the database file needs no comparing.
-    func forgetCheckpointed() {
-        walPages.removeAll()
-        logOnly.removeAll()
-        if !needsReconcile { dirty.removeAll() }
+    private func refusal(of version: WALVersion, _ log: WALFile) -> String {
+        "\(name)\(log.suffix) has version \(version.rawValue), which is not supported (supported: "
+            + "\(WALVersion.wal.rawValue) WAL, \(WALVersion.wal2.rawValue) wal2)"
     }
 
-    /// Cuts or removes the log.
+    /// Stops with the database when its log has a format that is not known, and was written already.
     ///
-    /// The capture lets go of the log only when that is done: a log that could not be removed goes on.
-    func truncateWAL(_ file: BackingFile, to size: Int64, unlinking: Bool = false) throws(Errno) {
+    /// Invariant: what the log's checkpoints write to the database file is no committed state before the log is gone. Until then nothing is
+    /// compared and nothing replicated; afterwards all is.
+    func checkVersion(of log: WALFile, _ file: BackingFile) {
+        guard let version = WALHeader.unsupportedVersion(in: file) else { return }
+        isLogUnknown = true
+        fail(
+            refusal(of: version, log)
+                + "; the database is not replicated until its journal mode is changed with the program that made it: PRAGMA "
+                + "journal_mode=delete, for example"
+        )
+    }
+
+    /// The log whose format is not known is gone: the database file has all, and all of it is in doubt.
+    private func noteUnknownLogGone() {
+        guard isLogUnknown, !WALFile.allCases.contains(where: { isUnknown($0) }) else { return }
+        isLogUnknown = false
+        fault = nil
+        isTableUnknown = true
+        lastDatabaseChange = .now
+        requestReconcile()
+        context.logger.info(
+            "database \"\(name)\": its log of an unsupported version is gone; replicating it again"
+        )
+    }
+
+    private func isUnknown(_ log: WALFile) -> Bool {
+        files[log].flatMap { WALHeader.unsupportedVersion(in: $0) } != nil
+    }
+
+    /// A file of the log was left: what checkpoints wrote to the database file needs no comparing, unless the other file has the page, too.
+    func forgetCheckpointed() {
+        guard logs.hasFrames else {
+            walPages.removeAll()
+            logOnly.removeAll()
+            if !needsReconcile { dirty.removeAll() }
+            return
+        }
+        walPages = PageSet(logs.frames.pages)
+        logOnly.formIntersection(walPages)
+        if !needsReconcile { dirty.formIntersection(walPages) }
+    }
+
+    /// Cuts or removes a file of the log.
+    ///
+    /// The capture lets go of it only when that is done: a file that could not be removed goes on.
+    func truncateWAL(
+        _ log: WALFile,
+        _ file: BackingFile,
+        to size: Int64,
+        unlinking: Bool = false
+    ) throws(Errno) {
         try captureTail()
-        let isLeft = size < wal.capturedBytes
-        let lost = isLeft ? try leaveLog(checkingAll: true) : 0
+        let isLeft = size < logs[log].capturedBytes
+        let lost = isLeft ? try leaveLog(log, checkingAll: true) : 0
         if unlinking {
             try FaultPoint.walUnlink.pass()
-            try Files.unlink(path(.wal))
+            try Files.unlink(path(DatabaseFileKind(log)))
         } else {
             try file.descriptor.truncate(to: size, passing: .walTruncate)
         }
@@ -83,13 +153,15 @@ extension Database {
             )
         }
         if isLeft {
+            logs.end(log)
             forgetCheckpointed()
-            wal.end()
         }
-        if !unlinking { wal.truncated(to: size) }
+        if !unlinking { logs[log].truncated(to: size) }
+        if unlinking { files[DatabaseFileKind(log)] = nil }
+        noteUnknownLogGone()
     }
 
-    /// Makes the log dispensable: every commit in it is stored, on disk if the application syncs, and its
+    /// Makes a file of the log dispensable: every commit in it is stored, on disk if the application syncs, and its
     /// pages are in the database file, as SQLite's checkpoint left them.
     ///
     /// Pages that are not are suspect: a commit that the writing program did not live to publish, or a log
@@ -97,12 +169,13 @@ extension Database {
     ///
     /// - Returns: how many pages are suspect.
     @discardableResult
-    private func leaveLog(checkingAll: Bool = false) throws(Errno) -> Int {
+    private func leaveLog(_ log: WALFile, checkingAll: Bool = false) throws(Errno) -> Int {
+        let wal = logs[log]
         guard wal.committedFrames > 0 else { return 0 }
         try drainQueue()
         if wasSynced {
             do throws(Errno) {
-                try log.synchronize()
+                try self.log.synchronize()
             } catch {
                 context.logger.warning(
                     "database \"\(name)\": transaction files cannot be put on disk, so SQLite's log must stay: \(error)"
@@ -112,7 +185,13 @@ extension Database {
             wasSynced = false
         }
         preserveLogForSnapshots()
-        let lost = pagesNotInDatabaseFile(checkingAll ? wal.frames[...] : wal.lastTransaction)
+        var pages = checkingAll ? wal.frames[...] : wal.lastTransaction
+        if log != logs.file, !logs.newest.frames.isEmpty {
+            // The newest version of these pages is in the other file.
+            let newer = PageSet(logs.newest.frames)
+            pages = ArraySlice(pages.filter { !newer.contains(PageNumber($0)) })
+        }
+        let lost = pagesNotInDatabaseFile(pages)
         if !lost.isEmpty { markSuspect(lost) }
         return lost.count
     }
@@ -133,7 +212,7 @@ extension Database {
     }
 
     /// Takes back what SQLite is about to overwrite.
-    private func withdrawCommits(from frame: UInt32, _ file: BackingFile) {
+    private func withdrawCommits(from frame: UInt32, _ wal: WALCapture, _ file: BackingFile) {
         let pages = wal.withdraw(from: frame, read: file.lenientRead)
         counters.withdrawn.increment()
         context.logger.info(
@@ -152,7 +231,7 @@ extension Database {
 
     /// A commit moves table, position and queue in one step (invariants 1 and 2).
     func capture(_ commit: WALCapture.Commit, _ file: BackingFile) throws(Errno) {
-        guard let header = wal.header else { return }
+        guard let header = logs[commit.file].header else { return }
         for page in commit.pages { walPages.insert(page.number) }
         if isLogPassing {
             for page in commit.pages { logOnly.insert(page.number) }
@@ -168,7 +247,7 @@ extension Database {
         position = Position(txid: txid, postApply: table.databaseChecksum)
         timestamp = WallClock.milliseconds
         if commit.pages.first?.number == .first {
-            noteVersionBytes(frame: commit.pages[0].frame, header.pageSize, file)
+            noteVersionBytes(commit.pages[0].frame, header.pageSize, file)
         }
         counters.commits.increment()
         let wasIdle = queue.isEmpty
@@ -180,6 +259,7 @@ extension Database {
                 before: before,
                 after: position,
                 timestamp: timestamp,
+                file: commit.file,
                 firstFrame: commit.firstFrame,
                 lastFrame: commit.lastFrame,
                 salt1: header.salt1,
@@ -188,7 +268,7 @@ extension Database {
         )
         queuedPages += commit.pages.count
         if wasIdle { wakeLogWriter() }
-        if !isLogLong, wal.capturedBytes > LogKeeper.longLog {
+        if !isLogLong, header.version == .wal, wal.capturedBytes > LogKeeper.longLog {
             isLogLong = true
             context.longLogs.ring()
         }
@@ -227,10 +307,8 @@ extension Database {
         }
     }
 
-    private func noteVersionBytes(frame: UInt32, _ pageSize: PageSize, _ file: BackingFile) {
-        let offset =
-            WALFrames.pageOffset(ofFrame: frame, pageSize: pageSize)
-            + Int64(DatabaseHeader.writeVersionOffset)
+    private func noteVersionBytes(_ page1: FramePlace, _ pageSize: PageSize, _ file: BackingFile) {
+        let offset = page1.pageOffset(pageSize) + Int64(DatabaseHeader.writeVersionOffset)
         withUnsafeTemporaryAllocation(byteCount: 2, alignment: 1) { bytes in
             if file.lenientRead(bytes, offset) == 2 { versionBytes = (bytes[0], bytes[1]) }
         }

@@ -52,7 +52,9 @@ public final class Database: @unchecked Sendable {
     var isClosing = false
 
     /// Capture (primary).
-    let wal = WALCapture()
+    let logs = LogCapture()
+    /// What follows the file of the log with the newest commit.
+    var wal: WALCapture { logs.newest }
     /// Pages that have a committed frame in the log.
     var walPages = PageSet()
     /// Whether the log may go with what is in it: the wal-index was removed, which SQLite does first, or somebody put another file
@@ -80,6 +82,8 @@ public final class Database: @unchecked Sendable {
     var wasSynced = false
     /// Pages whose committed content may differ from the table.
     var suspect = PageSet()
+    /// The log has a format that is not known, so nothing can be captured or compared before it is gone.
+    var isLogUnknown = false
     /// The table is unknown: an unclean stop left a hot journal.
     var isTableUnknown = false
     /// A transaction was published under the lock and observers do not know yet.
@@ -179,7 +183,8 @@ public final class Database: @unchecked Sendable {
                 isShown: isShown,
                 fault: fault
                     ?? (logFailure ?? unrecorded).map { "cannot store transactions, will try again: \($0)" },
-                walBytes: context.options.isPrimary ? wal.capturedBytes : replica.walBytes
+                walBytes: context.options.isPrimary
+                    ? wal.capturedBytes + logs.older.capturedBytes : replica.walBytes
             )
         }
     }
@@ -205,6 +210,7 @@ struct DatabaseFiles {
     var database: BackingFile?
     var journal: BackingFile?
     var wal: BackingFile?
+    var wal2: BackingFile?
     var shm: BackingFile?
 
     subscript(kind: DatabaseFileKind) -> BackingFile? {
@@ -213,6 +219,7 @@ struct DatabaseFiles {
             case .database: database
             case .journal: journal
             case .wal: wal
+            case .wal2: wal2
             case .shm: shm
             }
         }
@@ -221,10 +228,14 @@ struct DatabaseFiles {
             case .database: database = newValue
             case .journal: journal = newValue
             case .wal: wal = newValue
+            case .wal2: wal2 = newValue
             case .shm: shm = newValue
             }
         }
     }
+
+    /// A file of the log.
+    subscript(log: WALFile) -> BackingFile? { self[DatabaseFileKind(log)] }
 }
 
 /// A captured WAL commit that is not in the log yet: references to frames, no page data.
@@ -235,6 +246,7 @@ struct QueuedCommit {
     var before: Position
     var after: Position
     var timestamp: Int64
+    var file: WALFile
     var firstFrame: UInt32
     var lastFrame: UInt32
     var salt1: UInt32

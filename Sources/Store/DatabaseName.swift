@@ -4,7 +4,7 @@ public struct DatabaseName: Hashable, Comparable, Sendable, CustomStringConverti
     public let text: String
 
     /// Ends of names that belong to a database's other files.
-    public static let suffixes = ["-journal", "-wal", "-shm", "-pos", "-lock"]
+    public static let suffixes = ["-journal", "-wal", "-wal2", "-shm", "-pos", "-lock"]
     /// Longest name in bytes.
     public static let maximumBytes = 255 - 8
 

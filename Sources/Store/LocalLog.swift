@@ -9,10 +9,16 @@ final class LocalFiles: @unchecked Sendable {
     fileprivate let thread: MountThread
 
     /// Opens the files of a database on the mount and takes the locks that keep them in place.
-    init(_ name: DatabaseName, mount: Int32, ownThreads: OwnThreads) throws(ApplyError) {
+    init(
+        _ name: DatabaseName,
+        isWAL2: Bool,
+        mount: Int32,
+        ownThreads: OwnThreads
+    ) throws(ApplyError) {
         let thread = MountThread("mount-\(name)", root: mount, ownThreads: ownThreads)
         do throws(ApplyError) {
-            held = try thread.run { () throws(ApplyError) in try HeldFiles(name: name.text, directory: mount)
+            held = try thread.run { () throws(ApplyError) in
+                try HeldFiles(name: name.text, isWAL2: isWAL2, directory: mount)
             }
         } catch {
             thread.stop()
@@ -32,24 +38,39 @@ final class LocalFiles: @unchecked Sendable {
 final class LocalLog: @unchecked Sendable {
     // SAFETY: `wal` is touched by the mount thread, except for numbers that it holds in memory, which the one caller asks for
     // while the mount thread waits for work.
-    private let wal: ReplicaWAL
+    private let wal: any ReplicaLog
     private let files: LocalFiles
+
+    /// The journal mode that readers find: `wal` or `wal2`.
+    let mode: JournalMode
 
     /// Goes on with the log of files that are held.
     ///
     /// When it throws they stay with the caller, who may try again.
-    init(_ files: LocalFiles, content: WALContent, pageSize: PageSize) throws(ApplyError) {
-        wal = try files.thread.run { () throws(ApplyError) in
-            try ReplicaWAL(files.held, content: content, pageSize: pageSize, synchronous: true)
+    init(
+        _ files: LocalFiles,
+        mode: JournalMode,
+        content: LogContent,
+        pageSize: PageSize
+    ) throws(ApplyError) {
+        wal = try files.thread.run { () throws(ApplyError) -> any ReplicaLog in
+            if mode == .wal2 { return try ReplicaWAL2(files.held, content: content, pageSize: pageSize) }
+            return try ReplicaWAL(
+                files.held,
+                content: content.newest,
+                pageSize: pageSize,
+                synchronous: true
+            )
         }
         self.files = files
+        self.mode = mode
     }
 
     /// Bytes in use.
     var walBytes: Int64 { wal.walBytes }
 
-    /// Whether a sync of it failed, so that it must be written again.
-    var mustBeRewritten: Bool { wal.mustBeRewritten }
+    /// The file of which a sync failed, so that it must be written again.
+    var unsynchronized: WALFile? { wal.unsynchronized }
 
     /// Writes it again, through the file below the mount, whose descriptor the mount thread does not have.
     func rewrite(_ file: BackingFile) throws(ApplyError) { try wal.rewrite(file.descriptor) }
@@ -57,10 +78,24 @@ final class LocalLog: @unchecked Sendable {
     /// Does something with the log, on the mount thread.
     ///
     /// Only files opened by their path may be used in there.
-    func run<Result, Failure: Error>(_ body: (ReplicaWAL) throws(Failure) -> Result) throws(Failure) -> Result
-    {
+    func run<Result, Failure: Error>(
+        _ body: (any ReplicaLog) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         let wal = wal
         return try files.thread.run { () throws(Failure) in try body(wal) }
+    }
+
+    /// Puts all frames into the database file and has that say another journal mode, if nobody has the database open.
+    ///
+    /// Nobody can open it before `close`: until then the caller makes the files of the other mode.
+    ///
+    /// - Returns: whether it was done.
+    func leave(for mode: JournalMode) throws(ApplyError) -> Bool {
+        try files.thread.run { () throws(ApplyError) in
+            guard try files.held.isAlone(), try wal.copyAll() else { return false }
+            try files.held.write(mode)
+            return true
+        }
     }
 
     /// Closes the files, gives up the locks, ends the thread.

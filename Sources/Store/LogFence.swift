@@ -31,7 +31,7 @@ struct LogFence {
 
     /// Numbers of the old logs that are still there, ascending: programs of several mounts may have one each.
     private func oldLogs() throws(Errno) -> [UInt32] {
-        let prefix = "wal.old-"
+        let prefix = log.dropFirst(directory.count + 1) + ".old-"
         return try Files.list(directory)
             .compactMap { $0.name.hasPrefix(prefix) ? UInt32($0.name.dropFirst(prefix.count)) : nil }
             .sorted()

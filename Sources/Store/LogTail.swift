@@ -23,19 +23,19 @@ final class LogTail: Sendable {
     ///
     /// - Parameters:
     ///   - database: whose log it is.
-    ///   - path: of the log.
-    init(_ database: Database, path: String) {
+    ///   - paths: of the log's files.
+    init(_ database: Database, paths: [String]) {
         let watch = try? FileWatch()
         self.watch = watch
         thread = Thread("tail-\(database.name)") { [weak database] in
-            while let database, Self.follow(database, path, watch) {}
+            while let database, Self.follow(database, paths, watch) {}
         }
     }
 
     /// Looks while commits come, then sleeps until there may be more.
     ///
     /// Returns false when the database closes.
-    private static func follow(_ database: Database, _ path: String, _ watch: FileWatch?) -> Bool {
+    private static func follow(_ database: Database, _ paths: [String], _ watch: FileWatch?) -> Bool {
         var looks = 0
         while looks < patience {
             let start = MonotonicTime.now
@@ -48,7 +48,7 @@ final class LogTail: Sendable {
         var sleep = firstSleep
         while true {
             // Armed first, then looked once more: what is written in between is found.
-            watch?.arm(path)
+            for path in paths { watch?.arm(path) }
             guard let look = database.followTail() else { return false }
             if look.commits > 0 { return true }
             if let watch {

@@ -9,31 +9,31 @@ import SQLiteFormat
 struct LogicalReader {
     private let files: DatabaseFiles
     private let pageSize: PageSize
-    private let newest: [UInt32: UInt32]
+    private let newest: [UInt32: FramePlace]
 
-    /// Reads from open files; `frames` has the page of each committed frame of the log, frame 1 at index 0.
+    /// Reads from open files; `frames` are the committed frames of the log.
     ///
     /// With `pages`, only these are read from the log.
-    init(files: DatabaseFiles, frames: [UInt32], pageSize: PageSize, only pages: PageSet? = nil) {
+    init(files: DatabaseFiles, frames: LogFrames, pageSize: PageSize, only pages: PageSet? = nil) {
         self.files = files
         self.pageSize = pageSize
-        var newest: [UInt32: UInt32] = [:]
+        var newest: [UInt32: FramePlace] = [:]
         newest.reserveCapacity(min(frames.count, pages?.count ?? .max))
-        for (index, page) in frames.enumerated() where pages?.contains(PageNumber(page)) ?? true {
-            newest[page] = UInt32(index + 1)
+        frames.visit { page, place in
+            if pages?.contains(PageNumber(page)) ?? true { newest[page] = place }
         }
         self.newest = newest
     }
 
     /// The newest frame that holds each page of the log.
-    var frames: [UInt32: UInt32] { newest }
+    var frames: [UInt32: FramePlace] { newest }
 
     /// Fills the buffer with a page; what no file holds reads as zeros.
     func read(_ page: PageNumber, into buffer: UnsafeMutableRawBufferPointer) {
         let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<pageSize.bytes])
         let count: Int
-        if let frame = newest[page.rawValue], let log = files.wal {
-            count = log.lenientRead(target, WALFrames.pageOffset(ofFrame: frame, pageSize: pageSize))
+        if let place = newest[page.rawValue], let log = files[place.file] {
+            count = log.lenientRead(target, place.pageOffset(pageSize))
         } else {
             count =
                 files.database?.lenientRead(target, Int64(page.rawValue - 1) * Int64(pageSize.rawValue)) ?? 0

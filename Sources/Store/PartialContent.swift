@@ -69,9 +69,12 @@ final class PartialContent {
             )
         }
         if page == .first { versionBytes = DatabaseHeader.versionBytes(ofPage1: data) }
-        try written { () throws(Errno) in try output.append(page, page1.localPage(page, data)) }
+        try written { () throws(Errno) in try output.append(page, page1.localPage(page, data, mode)) }
         table.set(page, PageChecksum.compute(page, data))
     }
+
+    /// The journal mode of readers: wal2 if the primary's page 1 says so.
+    var mode: JournalMode { JournalMode(readVersion: versionBytes.read) == .wal2 ? .wal2 : .wal }
 
     /// Writes what is still in memory.
     func flush() throws(StoreError) { try written { () throws(Errno) in try output.flush() } }
@@ -88,19 +91,23 @@ final class PartialContent {
     func resize(to pageCount: UInt32) { table.resize(to: pageCount) }
 }
 
-/// Page 1 as replicas store it: it says WAL (invariant 7).
+/// Page 1 as replicas store it: it says WAL, or wal2 (invariant 7).
 ///
 /// One thread.
 final class ReplicaPage1 {
     private let copy = Buffer(count: 65_536)
 
     /// A page as the replica stores it; valid until the next call.
-    func localPage(_ page: PageNumber, _ data: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    func localPage(
+        _ page: PageNumber,
+        _ data: UnsafeRawBufferPointer,
+        _ mode: JournalMode
+    ) -> UnsafeRawBufferPointer {
         guard page == .first else { return data }
         let copy = UnsafeMutableRawBufferPointer(rebasing: copy.bytes[..<data.count])
         copy.copyMemory(from: data)
-        copy[DatabaseHeader.writeVersionOffset] = JournalMode.wal.versionByte
-        copy[DatabaseHeader.readVersionOffset] = JournalMode.wal.versionByte
+        copy[DatabaseHeader.writeVersionOffset] = mode.versionByte
+        copy[DatabaseHeader.readVersionOffset] = mode.versionByte
         return UnsafeRawBufferPointer(copy)
     }
 }

@@ -141,10 +141,11 @@ final class Primary {
         // Nothing is left of it after a withdrawal.
         #expect(last.isEmpty || last.startIndex <= first && last[first...] == frames[first...])
         for page in commit.pages {
-            let start = Int(WALFrames.pageOffset(ofFrame: page.frame, pageSize: size))
+            let start = Int(WALFrames.pageOffset(ofFrame: page.frame.frame, pageSize: size))
             let data = UnsafeRawBufferPointer(rebasing: follower.log.bytes[start..<start + size.bytes])
             let checksum = PageChecksum.compute(page.number, data)
-            let isRight = checksum == page.checksum && frames[Int(page.frame) - 1] == page.number.rawValue
+            let isRight =
+                checksum == page.checksum && frames[Int(page.frame.frame) - 1] == page.number.rawValue
             if !isRight { Issue.record("frame \(page.frame): \(note)", sourceLocation: sourceLocation) }
         }
     }

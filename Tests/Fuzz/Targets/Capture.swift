@@ -150,11 +150,11 @@ private final class CaptureRun {
             try require(page.number.rawValue > last, "pages do not ascend")
             try require(page.number.rawValue <= commit.pageCount, "a page beyond the database")
             try require(
-                (commit.firstFrame...commit.lastFrame).contains(page.frame),
+                (commit.firstFrame...commit.lastFrame).contains(page.frame.frame),
                 "a page of another commit"
             )
             try require(
-                capture.frames[Int(page.frame) - 1] == page.number.rawValue,
+                capture.frames[Int(page.frame.frame) - 1] == page.number.rawValue,
                 "a frame of another page"
             )
             last = page.number.rawValue

@@ -10,7 +10,7 @@ extension FuzzTarget {
         maximumByteCount: 1024,
         seeds: {
             var file = [UInt8](repeating: 0, count: 112 + 24 + 8)
-            file.replaceSubrange(0..<8, with: Array("LFSCSUM1".utf8))
+            file.replaceSubrange(0..<8, with: Array("LFSCSUM2".utf8))
             file[16 + 7] = 0x80
             file[33] = 2
             file[36] = 3
@@ -36,7 +36,7 @@ extension FuzzTarget {
     private static func repair(_ file: inout [UInt8]) {
         guard file.count >= 120 else { return }
         file.removeLast(file.count % 8)
-        file.replaceSubrange(0..<8, with: Array("LFSCSUM1".utf8))
+        file.replaceSubrange(0..<8, with: Array("LFSCSUM2".utf8))
         let pages = (file.count - 120) / 8
         if file[41] & 1 == 0 {
             file.replaceSubrange(36..<40, with: [UInt8(pages & 255), UInt8(pages >> 8), 0, 0])

@@ -56,7 +56,8 @@ private func checkWALIndex(_ bytes: UnsafeRawBufferPointer) throws {
         default:
             let offset = WALIndexPart.whole.entryOffset(ofFrame: frame)
             try require(
-                offset >= 136 && offset / WALIndex.regionSize == WALIndexPart.whole.regionIndex(ofFrame: frame),
+                offset >= 136
+                    && offset / WALIndex.regionSize == WALIndexPart.whole.regionIndex(ofFrame: frame),
                 "entry"
             )
             _ = try? index.page(ofFrame: frame)

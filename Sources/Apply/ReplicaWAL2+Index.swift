@@ -1,0 +1,132 @@
+import POSIX
+import SQLiteFormat
+
+extension ReplicaWAL2 {
+    /// Writes a complete wal-index for a log, as SQLite's recovery would leave it.
+    ///
+    /// For a database that nobody uses.
+    ///
+    /// - Parameters:
+    ///   - content: what the log holds.
+    ///   - file: the `-shm` file; gets a new content and size, a multiple of 32 KiB.
+    /// - Throws: `ApplyError` when the file cannot be written.
+    public static func writeIndex(
+        for content: LogContent,
+        to file: borrowing FileDescriptor
+    ) throws(ApplyError) {
+        let count =
+            WALFile.allCases
+            .map { WALIndexPart.file($0).regionCount(forFrames: UInt32(content[$0].frames.count)) }
+            .max() ?? 2
+        let memory = Buffer(count: max(count, 2) * WALIndex.regionSize)
+        memory.bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        let index = WALIndex(contiguous: memory.bytes)
+        do throws(SQLiteFormatError) {
+            for log in WALFile.allCases {
+                let part = index[log]
+                for (frame, page) in zip(UInt32(1)..., content[log].frames) {
+                    try part.append(frame: frame, page: PageNumber(rawValue: page))
+                }
+            }
+        } catch {
+            throw ApplyError("-shm", .format(error))
+        }
+        index.writeHeader(WALIndexHeader(wal2: content, changeCounter: 1))
+        do throws(Errno) {
+            try file.truncate(to: 0)
+            try file.write(UnsafeRawBufferPointer(memory.bytes), at: 0)
+        } catch {
+            throw ApplyError("-shm", .system(call: OpenFile.Call.write.rawValue, error))
+        }
+    }
+
+    /// Makes the wal-index say what the log says.
+    ///
+    /// The caller holds WRITE.
+    func adoptIndex() throws(ApplyError) {
+        for log in WALFile.allCases {
+            try shared.reserve(frames: UInt32(committed[log].count), in: .file(log))
+        }
+        try shared.reload()
+        if let present = shared.index.readHeader() {
+            if agrees(with: present), hasAllEntries {
+                published = present
+                return
+            }
+            published.changeCounter = present.changeCounter &+ 1
+        }
+        try rebuild()
+    }
+
+    /// Checks at the start of a transaction that nobody else has changed the log.
+    ///
+    /// A reader that met a damaged index may have built it again, which says the same, but for what the database file has. The caller
+    /// holds WRITE.
+    func checkIndex() throws(ApplyError) {
+        try shared.refresh()
+        guard let present = shared.index.readHeader() else {
+            published.changeCounter &+= 1
+            return try rebuild()
+        }
+        guard agrees(with: present) else {
+            throw ApplyError(
+                shared.file.name,
+                .indexDisagrees(
+                    logFrames: UInt32(committed.count),
+                    indexFrames: present.mxFrame &+ present.mxFrame2
+                )
+            )
+        }
+        if present != published || shared.isStale { try shared.reload() }
+        published = present
+    }
+
+    private func agrees(with present: WALIndexHeader) -> Bool {
+        guard present.version == .wal2 else { return false }
+        if committed.isEmpty { return present.mxFrame == 0 && present.mxFrame2 == 0 }
+        return present.file == published.file && present.mxFrame == published.mxFrame
+            && present.mxFrame2 == published.mxFrame2 && present.frameChecksum == published.frameChecksum
+            && present.salt1 == published.salt1 && present.salt2 == published.salt2
+    }
+
+    private var hasAllEntries: Bool {
+        WALFile.allCases.allSatisfy {
+            shared.matchingEntries(committed[$0], in: .file($0)) == UInt32(committed[$0].count)
+        }
+    }
+
+    /// Builds the index again, beside readers that use it, as SQLite's recovery does.
+    ///
+    /// Nothing counts as copied afterwards: what is copied twice stays the same.
+    private func rebuild() throws(ApplyError) {
+        try shared.file.lock(.recovery)
+        defer { shared.file.unlock(.recovery) }
+        for log in WALFile.allCases {
+            try shared.reserve(frames: UInt32(committed[log].count), in: .file(log))
+        }
+        try shared.reload()
+        for log in WALFile.allCases { try shared.rebuildEntries(committed[log], in: .file(log)) }
+        try shared.setBackfilled(0)
+        try shared.publish(published)
+    }
+}
+
+extension WALIndexHeader {
+    /// The header that SQLite's recovery publishes for a log of wal2.
+    init(wal2 content: LogContent, changeCounter: UInt32) {
+        let hasFrames = content.frameCount > 0
+        self.init(
+            changeCounter: changeCounter,
+            bigEndianChecksums: content.header?.bigEndianChecksums ?? false,
+            pageSize: hasFrames ? content.header?.pageSize : nil,
+            mxFrame: UInt32(content[.wal].frames.count),
+            pageCount: content.pageCount,
+            frameChecksum: hasFrames ? content.newest.chain?.checksum ?? WALChecksum() : WALChecksum(),
+            salt1: content.header?.salt1 ?? 0,
+            salt2: content.header?.salt2 ?? 0,
+            version: .wal2,
+            file: content.file,
+            mxFrame2: UInt32(content[.wal2].frames.count)
+        )
+    }
+}
