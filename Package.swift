@@ -159,7 +159,10 @@ let package = Package(
             "ReplicationTests",
             ["Replication", "Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics"]
         ),
-        tests("CaptureTests", ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS", "WAL2"]),
+        tests(
+            "CaptureTests",
+            ["Capture", "LTX", "SQLiteFormat", "POSIX", "CSQLite", "CRecordingVFS", "WAL2"]
+        ),
         tests("ApplyTests", ["Apply", "SQLiteFormat", "CSQLite", "POSIX", "WAL2"]),
         tests(
             "StoreTests",
@@ -195,7 +198,10 @@ let package = Package(
         ),
         tests(
             "EndToEndTests",
-            ["Harness", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "litefs", "workload"],
+            [
+                "Harness", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP", "WAL2", "litefs",
+                "workload",
+            ],
             exclude: ["README.md"]
         ),
 

@@ -21,14 +21,25 @@ public final class HeldFiles {
     ///   - name: the database file; `-wal` and `-shm` stand beside it. All three must exist.
     ///   - isWAL2: whether there is a `-wal2`, too.
     ///   - directory: the descriptor of the folder; used during the call only.
+    ///   - others: files of the same database, alone with it (`isAlone`), whose `-shm` has another one in its place now: they let others in
+    ///     when the new one is held, so that nobody finds it without its lock. The caller closes them.
     /// - Throws: `ApplyError`: a system call, or a lock that another process keeps for seconds.
-    public init(name: String, isWAL2: Bool = false, directory: Int32) throws(ApplyError) {
+    public init(
+        name: String,
+        isWAL2: Bool = false,
+        directory: Int32,
+        after others: HeldFiles? = nil
+    ) throws(ApplyError) {
         database = try OpenFile(name, in: directory)
-        try database.lock(.shared)
+        if others == nil { try database.lock(.shared) }
         log = try OpenFile(name + "-wal", in: directory)
         log2 = isWAL2 ? try OpenFile(name + "-wal2", in: directory) : nil
         index = try OpenFile(name + "-shm", in: directory)
         try index.lock(.deadManSwitch)
+        if let others {
+            try others.database.lock(.shared)
+            try database.lock(.shared)
+        }
     }
 
     /// Whether nobody else has the database open, so that its journal mode may change.

@@ -17,6 +17,8 @@ final class Applier: @unchecked Sendable {
     private var log: LocalLog?
     /// The files while their log could not be opened: readers go on with what it holds.
     private var held: LocalFiles?
+    /// The mode of the log that is to be made, after the one before was left: the database file has everything, and there is no log.
+    private var logMode: JournalMode?
     private var thread: Thread?
     /// Why the log could not be copied back the last time.
     private var checkpointFailure: ApplyError?
@@ -139,6 +141,7 @@ final class Applier: @unchecked Sendable {
             try publish(received)
             return drop(received)
         }
+        if logMode != nil { try openLogAnew() }
         if log == nil, database.table.pageCount > 0, database.files.database != nil {
             // The files are there and could not be opened before: what readers have is kept.
             try openFiles()
@@ -302,30 +305,49 @@ final class Applier: @unchecked Sendable {
     /// Until then readers find the mode of before, with the same content: nothing waits for them. Invariant: the header says the other mode only
     /// when the database file has everything, and the logs of the mode before are gone before those of the new one hold anything.
     private func changeMode() {
-        guard let mode = database.wantedMode, let log else { return }
         do {
-            guard try mapped({ () throws(ApplyError) in try log.leave(for: mode) }) else { return }
-            let files = try makeLog(mode)
-            if mode == .wal { try? Files.unlink(database.path(.wal2), ifExists: true) }
-            database.locked {
-                database.preserveLogForSnapshots()
-                let file = database.files.database
-                database.files = files
-                database.files.database = file
-                database.replica.overlay = LogFrames()
-                database.replica.walBytes = 0
+            if logMode == nil {
+                guard let mode = database.wantedMode, let log,
+                    try mapped({ () throws(ApplyError) in try log.leave(for: mode) })
+                else { return }
+                logMode = mode
             }
-            closeFiles()
-            try openFiles()
-            show(true)
-            database.context.logger.info(
-                "database \"\(database.name)\": readers find journal mode \(mode == .wal2 ? "wal2" : "wal") now, as on the primary"
-            )
+            try openLogAnew()
         } catch {
+            // Nobody is kept out meanwhile; the database file has everything.
+            closeFiles()
             database.context.logger.warning(
                 "database \"\(database.name)\": its journal mode cannot be changed to the primary's now: \(error)"
             )
         }
+    }
+
+    /// Goes on with an empty log of the mode `logMode`, after the one of another mode was left.
+    private func openLogAnew() throws(StoreError) {
+        guard let mode = logMode, let mount = database.context.mount else { return }
+        let files = try makeLog(mode)
+        if mode == .wal { try? Files.unlink(database.path(.wal2), ifExists: true) }
+        database.locked {
+            database.preserveLogForSnapshots()
+            let file = database.files.database
+            database.files = files
+            database.files.database = file
+            database.replica.overlay = LogFrames()
+            database.replica.walBytes = 0
+        }
+        // The kernel forgets which files had these names.
+        show(true)
+        if let log {
+            held = try mapped { () throws(ApplyError) in
+                try log.holdSuccessors(database.name, isWAL2: mode == .wal2, mount: mount)
+            }
+            self.log = nil
+        }
+        logMode = nil
+        try openFiles()
+        database.context.logger.info(
+            "database \"\(database.name)\": readers find journal mode \(mode == .wal2 ? "wal2" : "wal") now, as on the primary"
+        )
     }
 
     /// The content that came, or what its transaction file holds if something was in the way when it was received.
@@ -353,6 +375,7 @@ final class Applier: @unchecked Sendable {
     }
 
     private func removeFiles() throws(StoreError) {
+        logMode = nil
         for kind in DatabaseFileKind.allCases {
             let path = database.path(kind)
             try mappedFile("remove", path) { () throws(Errno) in

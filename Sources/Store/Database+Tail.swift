@@ -80,12 +80,12 @@ extension Database {
     /// Looks whether the log has another header than the one that was followed; false when that cannot be told now.
     private func noteRestart(_ file: BackingFile) -> Bool {
         let current = WALHeader(in: file)
-        if current == wal.header { return current != nil }
         guard current != nil else {
             // Half written, or not yet.
             checkVersion(of: .wal, file)
             return false
         }
+        if current == wal.header { return true }
         if !queue.isEmpty { abandonQueue("its log was overwritten") }
         if !logOnly.isEmpty {
             counters.withdrawn.increment()

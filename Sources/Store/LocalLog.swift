@@ -27,6 +27,16 @@ final class LocalFiles: @unchecked Sendable {
         self.thread = thread
     }
 
+    /// Opens the files that took the place of others, so that nobody comes in between; the others are closed, and their thread goes on.
+    ///
+    /// When it throws the others stay as they are.
+    init(_ name: DatabaseName, isWAL2: Bool, mount: Int32, after others: LocalFiles) throws(ApplyError) {
+        thread = others.thread
+        held = try thread.run { () throws(ApplyError) in
+            try HeldFiles(name: name.text, isWAL2: isWAL2, directory: mount, after: others.held)
+        }
+    }
+
     /// Closes the files, gives up the locks, ends the thread.
     func close() {
         thread.run { held.close() }
@@ -96,6 +106,19 @@ final class LocalLog: @unchecked Sendable {
             try files.held.write(mode)
             return true
         }
+    }
+
+    /// After `leave`: holds the files that took the place of its own, which it closes.
+    ///
+    /// When it throws its own stay as they are.
+    func holdSuccessors(
+        _ name: DatabaseName,
+        isWAL2: Bool,
+        mount: Int32
+    ) throws(ApplyError) -> LocalFiles {
+        let successors = try LocalFiles(name, isWAL2: isWAL2, mount: mount, after: files)
+        run { $0.close() }
+        return successors
     }
 
     /// Closes the files, gives up the locks, ends the thread.

@@ -28,6 +28,7 @@ public final class WAL2Connection {
     /// Opens a database whose header says wal2.
     ///
     /// - Parameter path: the database; the log is made if it does not exist, or opened for reading if that is all that is allowed.
+    /// - Throws: `Errno`, or `WAL2Error` when a lock is not free.
     public init(_ path: String) throws {
         self.path = path
         database = try LockedFile(path, .readWrite)

@@ -1,4 +1,5 @@
 import CSQLite
+import Glibc
 import POSIX
 import SQLiteFormat
 
@@ -17,6 +18,7 @@ public final class WAL2Shadow {
     /// - Parameters:
     ///   - path: where.
     ///   - pageSize: of a new one, in bytes.
+    /// - Throws: `WAL2Error` with SQLite's message.
     public init(_ path: String, pageSize: Int = 4096) throws {
         self.path = path
         image = []
@@ -65,17 +67,28 @@ public final class WAL2Shadow {
         let size = pageSize
         var pages: [(UInt32, [UInt8])] = []
         for start in stride(from: 0, to: image.count, by: size) {
-            let page = Array(image[start..<start + size])
-            if start + size > before.count || !page.elementsEqual(before[start..<start + size]) {
-                pages.append((UInt32(start / size + 1), page))
-            }
+            let isSame = start + size <= before.count && Self.isEqual(image, before, start, size)
+            if !isSame { pages.append((UInt32(start / size + 1), Array(image[start..<start + size]))) }
         }
         return Change(pages: pages, size: UInt32(image.count / size))
     }
 
+    private static func isEqual(_ left: [UInt8], _ right: [UInt8], _ start: Int, _ count: Int) -> Bool {
+        left.withUnsafeBytes { left in
+            right.withUnsafeBytes { right in
+                guard let left = left.baseAddress, let right = right.baseAddress else { return false }
+                return memcmp(left + start, right + start, count) == 0
+            }
+        }
+    }
+
     /// Runs statements here, and commits what they changed in a connection.
     ///
-    /// - Parameter spills: whether pages are written before the commit, some of them twice.
+    /// - Parameters:
+    ///   - sql: the statements.
+    ///   - connection: to a database with the content that was here before.
+    ///   - spills: whether pages are written before the commit, some of them twice.
+    /// - Throws: what the connection throws, or `WAL2Error` with SQLite's message.
     public func commit(_ sql: String, to connection: WAL2Connection, spills: Bool = false) throws {
         try connection.beginWrite()
         let change: Change
