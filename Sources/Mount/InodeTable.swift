@@ -179,6 +179,12 @@ final class InodeTable: Sendable {
         }
     }
 
+    /// The name in the root folder of what a name in a folder is, or is below of.
+    func rootName(of place: Inode.Place) throws(Errno) -> String {
+        let path = try path(of: place)
+        return path.firstIndex(of: "/").map { String(path[..<$0]) } ?? path
+    }
+
     /// The path below the root of what a name in a folder is called now.
     func path(of place: Inode.Place) throws(Errno) -> String {
         var path = place.name

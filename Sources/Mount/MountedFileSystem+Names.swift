@@ -43,7 +43,7 @@ extension MountedFileSystem {
             return (try entry(inode), policy)
         }
         guard name != ".primary" else { throw .accessDenied }
-        try checkLocalChange()
+        try checkLocalChange(place)
         try FaultPoint.localCreate.pass()
         let file = try BackingFile.open(
             try localPath(place),
@@ -62,7 +62,7 @@ extension MountedFileSystem {
     /// - Returns: false when its name or folder says that it stays on this node.
     func promote(_ inode: Inode) throws(Errno) -> Bool {
         guard store.isPrimary, let place = inode.place, place.folder == InodeTable.root,
-            !place.name.hasPrefix("etilqs_"),
+            mayBeDatabase(place.name),
             case .local = inode.kind
         else { return false }
         let name: DatabaseName
@@ -87,7 +87,7 @@ extension MountedFileSystem {
     /// its new one, and then makes it what that name says.
     func adoptLeftovers() {
         guard store.isPrimary, let entries = try? Files.list(localDirectory) else { return }
-        for entry in entries where !entry.isDirectory && !entry.name.hasPrefix("etilqs_") {
+        for entry in entries where !entry.isDirectory && mayBeDatabase(entry.name) {
             let path = localDirectory + "/" + entry.name
             guard let name = try? DatabaseName(entry.name),
                 (try? Files.status(path))?.isRegularFile == true,
@@ -103,6 +103,12 @@ extension MountedFileSystem {
                 logger.error("database \"\(name)\": cannot be taken up from \(path): \(error)")
             }
         }
+    }
+
+    /// Whether a file with this name in the root folder may become a database: SQLite's temporary files and those that `data.local`
+    /// names do not.
+    private func mayBeDatabase(_ name: String) -> Bool {
+        !name.hasPrefix("etilqs_") && !store.staysLocal(name)
     }
 
     private func isDatabase(_ file: BackingFile) -> Bool {
@@ -155,9 +161,12 @@ extension MountedFileSystem {
         let isTransient =
             DatabaseName.suffixes.contains { place.name.hasSuffix($0) } || place.name.contains("-mj")
             || place.name.hasPrefix("etilqs_")
+        let isNamed = (try? inodes.rootName(of: place)).map(store.staysLocal) ?? false
         logger.log(
             isTransient ? .debug : .info,
-            "\"\(path)\" is not a database in the root folder: it stays on this node and is not replicated"
+            isNamed
+                ? "\"\(path)\" stays on this node and is not replicated, as data.local says"
+                : "\"\(path)\" is not a database in the root folder: it stays on this node and is not replicated"
         )
     }
 
@@ -173,7 +182,7 @@ extension MountedFileSystem {
         case .special:
             throw .accessDenied
         case .local, .symbolicLink:
-            try checkLocalChange()
+            try checkLocalChange(place)
             try keepOpen(place)
             try FaultPoint.localUnlink.pass()
             try Files.unlink(try localPath(place))
@@ -217,7 +226,7 @@ extension MountedFileSystem {
         caller: Caller
     ) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
-        try checkLocalChange()
+        try checkLocalChange(place)
         if try resolve(place, isOwn: false) != nil { throw .exists }
         let folder = try localPath(place)
         try Files.makeDirectory(folder, mode: mode & 0o7777)
@@ -238,7 +247,7 @@ extension MountedFileSystem {
         caller: Caller
     ) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
-        try checkLocalChange()
+        try checkLocalChange(place)
         guard name != ".primary" else { throw .accessDenied }
         if try resolve(place, isOwn: isOwn(caller)) != nil { throw .exists }
         let path = try localPath(place)
@@ -260,7 +269,7 @@ extension MountedFileSystem {
     /// Removes an empty folder.
     public func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) {
         let place = Inode.Place(folder: parent, name: name)
-        try checkLocalChange()
+        try checkLocalChange(place)
         guard case .folder = try resolve(place, isOwn: false) else { throw .notDirectory }
         try Files.removeDirectory(try localPath(place))
         inodes.removed(place)
@@ -282,7 +291,7 @@ extension MountedFileSystem {
     ) throws(Errno) {
         let old = Inode.Place(folder: parent, name: name)
         let new = Inode.Place(folder: newParent, name: newName)
-        try checkLocalChange()
+        for place in [old, new] { try checkLocalChange(place) }
         guard flags & ~1 == 0 else { throw .invalidArgument }
         guard let source = try resolve(old, isOwn: false) else { throw .noEntry }
         let target = try resolve(new, isOwn: false)
@@ -387,7 +396,7 @@ extension MountedFileSystem {
             inode?.withState { $0.kind = .database(database, kind, file) }
             return
         }
-        guard isDatabase(file), !place.name.hasPrefix("etilqs_"), let name = try? DatabaseName(place.name)
+        guard isDatabase(file), mayBeDatabase(place.name), let name = try? DatabaseName(place.name)
         else {
             // What is no database took the place of one.
             if case .database(let database, .database, _) = target {

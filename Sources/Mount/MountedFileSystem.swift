@@ -100,6 +100,7 @@ public final class MountedFileSystem: FileSystem {
     private func resolveInRoot(_ name: String, isOwn: Bool) -> InodeKind? {
         if name == ".lag" { return .special(.lag) }
         if name == ".primary" { return node.connectedPrimary == nil ? nil : .special(.primary) }
+        if store.staysLocal(name) { return nil }
         if let database = shownDatabase(name, isOwn: isOwn), let file = database.file(.database) {
             return .database(database, .database, file)
         }
@@ -252,16 +253,16 @@ public final class MountedFileSystem: FileSystem {
             if let size = changes.size { try database.truncate(kind, file, to: size, isOwn: isOwn(caller)) }
             if store.isPrimary { try file.descriptor.apply(FilePermissions.onBackingFile(changes)) }
         case .local:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             let file = try openLocal(inode)
             if let size = changes.size { try file.descriptor.truncate(to: size, passing: .localTruncate) }
             try file.descriptor.apply(FilePermissions.onBackingFile(changes))
         case .folder:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             guard let place = inode.place else { break }
             try FileDescriptor.open(try localPath(place), [.directory]).apply(changes)
         case .symbolicLink:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             guard let place = inode.place else { throw .stale }
             let path = try localPath(place)
             if changes.userID != nil || changes.groupID != nil {
@@ -276,9 +277,13 @@ public final class MountedFileSystem: FileSystem {
         return try attributes(inode)
     }
 
-    /// Files that stay on this node may change where the node writes.
-    func checkLocalChange() throws(Errno) {
-        if !store.isPrimary { throw .accessDenied }
+    /// Files that stay on this node may change where the node writes, and those of `data.local` on every node.
+    ///
+    /// A file without a name is one of those: no other can lose it on a replica.
+    func checkLocalChange(_ place: Inode.Place?) throws(Errno) {
+        if store.isPrimary { return }
+        guard let place else { return }
+        guard store.staysLocal(try inodes.rootName(of: place)) else { throw .accessDenied }
     }
 
     // MARK: - Content
@@ -292,7 +297,7 @@ public final class MountedFileSystem: FileSystem {
             try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
             return openDatabaseFile(database, kind, file, inode)
         case .local:
-            if isForWriting { try checkLocalChange() }
+            if isForWriting { try checkLocalChange(inode.place) }
             inode.opened(try openLocal(inode))
         case .folder:
             throw .isDirectory
