@@ -39,6 +39,8 @@ final class Inode: Sendable {
         var place: Place?
         /// How often the kernel looked it up and did not forget it.
         var lookups: UInt64 = 0
+        /// Its name went to another file without the kernel's doing: who opens it by what the kernel remembers is to look again.
+        var isReplaced = false
         /// The log has said that this file is not replicated.
         var wasNamed = false
     }
@@ -167,6 +169,14 @@ final class InodeTable: Sendable {
         state.withLock { state in
             guard let inode = state.names.removeValue(forKey: place) else { return }
             inode.withState { $0.place = nil }
+        }
+    }
+
+    /// A name went to another file without the kernel's doing.
+    func replaced(_ place: Inode.Place) {
+        state.withLock { state in
+            guard let inode = state.names.removeValue(forKey: place) else { return }
+            inode.withState { ($0.place, $0.isReplaced) = (nil, true) }
         }
     }
 

@@ -34,6 +34,8 @@ public final class MountedFileSystem: FileSystem {
     public static let databaseMemory = Duration.seconds(databaseTimeout) + .milliseconds(20)
     private let passesThrough = Atomic<Bool>(false)
     private let isLeft = Atomic<Bool>(false)
+    /// Names in the root folder of files that lay beside a database which was removed, and that nobody changed since.
+    let leftBehind = Mutex<Set<String>>([])
 
     /// Shows `store`.
     ///
@@ -158,8 +160,10 @@ public final class MountedFileSystem: FileSystem {
         return false
     }
 
-    /// `.primary` comes without the kernel's doing.
-    private func absentTimeout(of name: String) -> Double { name == ".primary" ? 0 : absentTimeout }
+    /// `.primary` comes without the kernel's doing, and so does what comes with a database.
+    private func absentTimeout(of name: String) -> Double {
+        name == ".primary" || name.hasSuffix("-pos") || name.hasSuffix("-lock") ? 0 : absentTimeout
+    }
 
     /// Names are believed for longer than the attributes of what they name.
     private func nameTimeout(_ inode: Inode) -> Double {
@@ -291,9 +295,12 @@ public final class MountedFileSystem: FileSystem {
     /// Opens a file.
     public func open(_ number: InodeNumber, flags: OpenFlags, caller: Caller) throws(Errno) -> CachePolicy {
         let inode = try inodes.inode(number)
+        // The kernel looks the name up again, and opens what has it now.
+        if inode.withState({ $0.isReplaced }) { throw .stale }
         let isForWriting = flags.rawValue & O_ACCMODE != O_RDONLY
         switch inode.kind {
         case .database(let database, let kind, let file):
+            if !isOwn(caller) { database.noteOpened() }
             try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
             return openDatabaseFile(database, kind, file, inode)
         case .local:
