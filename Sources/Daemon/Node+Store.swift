@@ -17,7 +17,8 @@ extension Node {
             isPrimary: lease.isPrimary,
             compress: config.data.compress,
             retention: config.data.retention.duration,
-            nodeID: id
+            nodeID: id,
+            localNames: LocalNames(config.data.local)
         )
         let store = try parts.start("open the data directory", undoing: "close the databases") {
             try Store(options: options, logger: logger, registry: metrics)
@@ -50,8 +51,11 @@ extension Node {
             setUp: { session in
                 try decidePassthrough(session, fileSystem, store)
                 store.start(mount: session.root, path: dir)
+                store.add(fileSystem.announcer)
+                fileSystem.announcer.start(root: session.root) { session.invalidate(name: $0, in: $1) }
             },
             tearDown: {
+                fileSystem.announcer.stop()
                 store.stop()
                 fileSystem.leave()
             },

@@ -17,13 +17,15 @@ enum InodeKind: Sendable {
     case symbolicLink
     /// A file whose content the daemon makes up.
     case special(SpecialFile)
+    /// The folder `.litefs`.
+    case statusFolder
 
     /// The file in the data directory that is open for it.
     var backing: BackingFile? {
         switch self {
         case .database(_, _, let file): file
         case .local(let file): file
-        case .folder, .symbolicLink, .special: nil
+        case .folder, .symbolicLink, .special, .statusFolder: nil
         }
     }
 }
@@ -39,6 +41,8 @@ final class Inode: Sendable {
         var place: Place?
         /// How often the kernel looked it up and did not forget it.
         var lookups: UInt64 = 0
+        /// Its name went to another file without the kernel's doing: who opens it by what the kernel remembers is to look again.
+        var isReplaced = false
         /// The log has said that this file is not replicated.
         var wasNamed = false
     }
@@ -91,6 +95,8 @@ final class Inode: Sendable {
 /// programs that it shares no lock with.
 final class InodeTable: Sendable {
     static let root: InodeNumber = 1
+    /// The folder `.litefs`.
+    static let statusFolder: InodeNumber = 2
 
     private struct State {
         var inodes: [InodeNumber: Inode] = [:]
@@ -102,13 +108,20 @@ final class InodeTable: Sendable {
 
     init() {
         let root = Inode(number: Self.root, kind: .folder, place: nil)
-        state = Mutex(State(inodes: [Self.root: root]))
+        let place = Inode.Place(folder: Self.root, name: StatusFolder.name)
+        let status = Inode(number: Self.statusFolder, kind: .statusFolder, place: place)
+        state = Mutex(State(inodes: [Self.root: root, Self.statusFolder: status], names: [place: status]))
     }
 
     /// The inode of a number that the kernel sent.
     func inode(_ number: InodeNumber) throws(Errno) -> Inode {
         guard let inode = state.withLock({ $0.inodes[number] }) else { throw .stale }
         return inode
+    }
+
+    /// Whether the kernel holds the inode of a name: it was looked up, and is cached or in use.
+    func isHeld(_ place: Inode.Place) -> Bool {
+        inode(at: place)?.withState { $0.lookups > 0 } ?? false
     }
 
     /// The inode that has a name, if the kernel was told of it.
@@ -140,6 +153,7 @@ final class InodeTable: Sendable {
     private static func isSame(_ left: InodeKind, _ right: InodeKind) -> Bool {
         switch (left, right) {
         case (.folder, .folder), (.local, .local), (.symbolicLink, .symbolicLink): true
+        case (.statusFolder, .statusFolder): true
         case (.database(_, let one, let file), .database(_, let other, let another)):
             one == other && file === another
         case (.special(let one), .special(let other)): one == other
@@ -156,7 +170,7 @@ final class InodeTable: Sendable {
                 inode.lookups -= min(count, inode.lookups)
                 return (inode.lookups == 0, inode.place)
             }
-            guard isGone else { return }
+            guard isGone, number != Self.statusFolder else { return }
             state.inodes[number] = nil
             if let place, state.names[place] === inode { state.names[place] = nil }
         }
@@ -170,6 +184,14 @@ final class InodeTable: Sendable {
         }
     }
 
+    /// A name went to another file without the kernel's doing.
+    func replaced(_ place: Inode.Place) {
+        state.withLock { state in
+            guard let inode = state.names.removeValue(forKey: place) else { return }
+            inode.withState { ($0.place, $0.isReplaced) = (nil, true) }
+        }
+    }
+
     /// A name was changed.
     func renamed(_ old: Inode.Place, to new: Inode.Place) {
         state.withLock { state in
@@ -177,6 +199,12 @@ final class InodeTable: Sendable {
             state.names[new] = state.names.removeValue(forKey: old)
             state.names[new]?.withState { $0.place = new }
         }
+    }
+
+    /// The name in the root folder of what a name in a folder is, or is below of.
+    func rootName(of place: Inode.Place) throws(Errno) -> String {
+        let path = try path(of: place)
+        return path.firstIndex(of: "/").map { String(path[..<$0]) } ?? path
     }
 
     /// The path below the root of what a name in a folder is called now.

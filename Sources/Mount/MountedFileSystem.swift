@@ -34,6 +34,12 @@ public final class MountedFileSystem: FileSystem {
     public static let databaseMemory = Duration.seconds(databaseTimeout) + .milliseconds(20)
     private let passesThrough = Atomic<Bool>(false)
     private let isLeft = Atomic<Bool>(false)
+    /// Names in the root folder of files that lay beside a database which was removed, and that nobody changed since.
+    let leftBehind = Mutex<Set<String>>([])
+    /// The folder `.litefs`.
+    let statusFolder: StatusFolder
+    /// Tells who watches it.
+    public let announcer: StatusAnnouncer
 
     /// Shows `store`.
     ///
@@ -42,6 +48,8 @@ public final class MountedFileSystem: FileSystem {
         self.store = store
         self.node = node
         self.logger = logger
+        statusFolder = StatusFolder(store)
+        announcer = StatusAnnouncer(store, statusFolder, inodes, logger)
         localDirectory = store.dataDirectory + "/local"
         timeout = store.isPrimary ? 86_400 : 1
         absentTimeout = store.isPrimary ? 86_400 : 0
@@ -86,6 +94,7 @@ public final class MountedFileSystem: FileSystem {
     /// What a name stands for.
     func resolve(_ place: Inode.Place, isOwn: Bool) throws(Errno) -> InodeKind? {
         if place.folder == InodeTable.root, let kind = resolveInRoot(place.name, isOwn: isOwn) { return kind }
+        if place.folder == InodeTable.statusFolder { return statusFolder.resolve(place.name, isOwn: isOwn) }
         let path = try localPath(place)
         do throws(Errno) {
             let status = try Files.status(path)
@@ -99,7 +108,9 @@ public final class MountedFileSystem: FileSystem {
 
     private func resolveInRoot(_ name: String, isOwn: Bool) -> InodeKind? {
         if name == ".lag" { return .special(.lag) }
+        if name == StatusFolder.name { return .statusFolder }
         if name == ".primary" { return node.connectedPrimary == nil ? nil : .special(.primary) }
+        if store.staysLocal(name) { return nil }
         if let database = shownDatabase(name, isOwn: isOwn), let file = database.file(.database) {
             return .database(database, .database, file)
         }
@@ -119,6 +130,10 @@ public final class MountedFileSystem: FileSystem {
         case file(DatabaseFileKind)
         case position
         case lock
+    }
+
+    func isStatusFolder(_ place: Inode.Place) -> Bool {
+        place.folder == InodeTable.root && place.name == StatusFolder.name
     }
 
     /// The database that a name with one of the known suffixes belongs to.
@@ -148,8 +163,9 @@ public final class MountedFileSystem: FileSystem {
         let place = Inode.Place(folder: parent, name: name)
         let isOwn = isOwn(caller)
         guard let kind = try resolve(place, isOwn: isOwn) else {
-            return .absent(timeout: absentTimeout(of: name))
+            return .absent(timeout: parent == InodeTable.statusFolder ? 0 : absentTimeout(of: name))
         }
+        if !isOwn { statusFolder.noteLookup(kind) }
         let inode = inodes.lookedUp(place, kind)
         return .found(try entry(inode, isHidden: isHidden(kind)))
     }
@@ -159,12 +175,18 @@ public final class MountedFileSystem: FileSystem {
         return false
     }
 
-    /// `.primary` comes without the kernel's doing.
-    private func absentTimeout(of name: String) -> Double { name == ".primary" ? 0 : absentTimeout }
+    /// `.primary` comes without the kernel's doing, and so does what comes with a database.
+    private func absentTimeout(of name: String) -> Double {
+        name == ".primary" || name.hasSuffix("-pos") || name.hasSuffix("-lock") ? 0 : absentTimeout
+    }
 
     /// Names are believed for longer than the attributes of what they name.
     private func nameTimeout(_ inode: Inode) -> Double {
-        if case .special = inode.kind { 0 } else { timeout }
+        switch inode.kind {
+        // Whoever wants to watch a file, or the folder, asks for its name first.
+        case .special, .statusFolder: 0
+        default: timeout
+        }
     }
 
     func entry(_ inode: Inode, isHidden: Bool = false) throws(Errno) -> Entry {
@@ -220,16 +242,19 @@ public final class MountedFileSystem: FileSystem {
             guard status.isSymbolicLink else { throw .stale }
             return finished(status.raw, inode, timeout)
         case .special(let file):
-            let content = file.content(node)
+            let (size, modified) = file.size(node)
             var status = stat()
             status.st_mode = S_IFREG | file.mode
-            status.st_size = off_t(content.bytes.count)
+            status.st_size = off_t(size)
             status.st_nlink = 1
             (status.st_uid, status.st_gid) = owner
-            status.st_mtim = timespec(
-                tv_sec: Int(content.modified / 1000),
-                tv_nsec: Int(content.modified % 1000) * 1_000_000
-            )
+            status.st_mtim = timespec(tv_sec: Int(modified / 1000), tv_nsec: Int(modified % 1000) * 1_000_000)
+            return finished(status, inode, 0)
+        case .statusFolder:
+            var status = stat()
+            status.st_mode = S_IFDIR | 0o555
+            status.st_nlink = 2
+            (status.st_uid, status.st_gid) = owner
             return finished(status, inode, 0)
         }
     }
@@ -254,16 +279,16 @@ public final class MountedFileSystem: FileSystem {
             if let size = changes.size { try database.truncate(kind, file, to: size, isOwn: isOwn(caller)) }
             if store.isPrimary { try file.descriptor.apply(FilePermissions.onBackingFile(changes)) }
         case .local:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             let file = try openLocal(inode)
             if let size = changes.size { try file.descriptor.truncate(to: size, passing: .localTruncate) }
             try file.descriptor.apply(FilePermissions.onBackingFile(changes))
         case .folder:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             guard let place = inode.place else { break }
             try FileDescriptor.open(try localPath(place), [.directory]).apply(changes)
         case .symbolicLink:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             guard let place = inode.place else { throw .stale }
             let path = try localPath(place)
             if changes.userID != nil || changes.groupID != nil {
@@ -272,15 +297,20 @@ public final class MountedFileSystem: FileSystem {
             if changes.accessed != nil || changes.modified != nil {
                 try Files.setTimes(ofLink: path, accessed: changes.accessed, modified: changes.modified)
             }
-        case .special:
+        case .special, .statusFolder:
             break
         }
         return try attributes(inode)
     }
 
-    /// Files that stay on this node may change where the node writes.
-    func checkLocalChange() throws(Errno) {
-        if !store.isPrimary { throw .accessDenied }
+    /// Files that stay on this node may change where the node writes, and those of `data.local` on every node.
+    ///
+    /// A file without a name is one of those: no other can lose it on a replica.
+    func checkLocalChange(_ place: Inode.Place?) throws(Errno) {
+        if let place, place.folder == InodeTable.statusFolder || isStatusFolder(place) { throw .accessDenied }
+        if store.isPrimary { return }
+        guard let place else { return }
+        guard store.staysLocal(try inodes.rootName(of: place)) else { throw .accessDenied }
     }
 
     // MARK: - Content
@@ -288,18 +318,24 @@ public final class MountedFileSystem: FileSystem {
     /// Opens a file.
     public func open(_ number: InodeNumber, flags: OpenFlags, caller: Caller) throws(Errno) -> CachePolicy {
         let inode = try inodes.inode(number)
+        // The kernel looks the name up again, and opens what has it now.
+        if inode.withState({ $0.isReplaced }) { throw .stale }
         let isForWriting = flags.rawValue & O_ACCMODE != O_RDONLY
         switch inode.kind {
         case .database(let database, let kind, let file):
+            if !isOwn(caller) { database.noteOpened() }
             try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
             return openDatabaseFile(database, kind, file, inode)
         case .local:
-            if isForWriting { try checkLocalChange() }
+            if isForWriting { try checkLocalChange(inode.place) }
             inode.opened(try openLocal(inode))
-        case .folder:
+        case .folder, .statusFolder:
             throw .isDirectory
         case .symbolicLink:
             throw .tooManyLinks
+        case .special(.status):
+            if isForWriting, !isOwn(caller) { throw .accessDenied }
+            return .direct
         case .special:
             return .direct
         }
@@ -359,7 +395,7 @@ public final class MountedFileSystem: FileSystem {
             return bytes.count
         case .symbolicLink:
             throw .tooManyLinks
-        case .folder:
+        case .folder, .statusFolder:
             throw .isDirectory
         }
     }
@@ -383,11 +419,14 @@ public final class MountedFileSystem: FileSystem {
             }
             nameOnce(inode)
             try openLocal(inode).descriptor.write(bytes, at: offset, passing: .localWrite)
+        case .special(.status):
+            // The kernel tells who watches the file; the content is made up anyway.
+            guard isOwn(caller) else { throw .accessDenied }
         case .special(.position), .special(.lock), .special(.lag), .special(.primary):
             throw .accessDenied
         case .symbolicLink:
             throw .tooManyLinks
-        case .folder:
+        case .folder, .statusFolder:
             throw .isDirectory
         }
     }

@@ -53,7 +53,7 @@ extension Database {
     func endJournal(_ operation: () throws(Errno) -> Void) throws(Errno) {
         try captureTail()
         // With committed frames in the log the database file is not the committed state: nothing ends here but a left-over.
-        if wal.committedFrames > 0 || !journal.isActive && dirty.isEmpty && !isTableUnknown {
+        if logs.hasFrames || !journal.isActive && dirty.isEmpty && !isTableUnknown {
             try operation()
             journal.ended()
             return

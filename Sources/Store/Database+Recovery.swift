@@ -51,6 +51,11 @@ extension Database {
     }
 
     private func openFiles() throws(StoreError) {
+        do throws(Errno) {
+            try finishReplacement()
+        } catch {
+            throw .file(FileError("finish the replacement of", path(.database), error))
+        }
         if context.options.isPrimary {
             do throws(FileError) {
                 for kind in [DatabaseFileKind.wal, .wal2] {

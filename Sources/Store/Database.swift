@@ -60,6 +60,8 @@ public final class Database: @unchecked Sendable {
     /// Whether the log may go with what is in it: the wal-index was removed, which SQLite does first, or somebody put another file
     /// in the place of the database, in it or under its name.
     var isLogGivenUp = false
+    /// Files beside the database that were moved to their names and that no program has opened since.
+    var movedIn: [DatabaseFileKind: BackingFile] = [:]
     /// Whether the mount hides a file of this name: a program may have it open and take it for the database.
     var hasHiddenNamesake = false
     /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.
@@ -187,6 +189,25 @@ public final class Database: @unchecked Sendable {
                     ? wal.capturedBytes + logs.older.capturedBytes : replica.walBytes
             )
         }
+    }
+
+    /// What a program that opens the database on this node has to know of its file; nil when there is none.
+    public struct FileFacts: Sendable {
+        /// Differs when the name has another file than before: who has the database open must open it again.
+        public var generation: UInt64
+        /// What `PRAGMA journal_mode` answers: `delete`, `wal` or `wal2`.
+        public var journalMode: String
+    }
+
+    /// What is to be known of the database file now.
+    public var fileFacts: FileFacts? {
+        let (file, header) = locked { (isShown ? files.database : nil, databaseHeader()) }
+        guard let file, let generation = try? file.descriptor.identity() else { return nil }
+        let mode = header.flatMap { JournalMode(readVersion: $0.readVersion) } ?? .rollback
+        return FileFacts(
+            generation: generation,
+            journalMode: mode == .rollback ? "delete" : mode == .wal ? "wal" : "wal2"
+        )
     }
 
     /// Position of the last transaction that is in the log, and so can be sent.

@@ -76,6 +76,13 @@ public final class Store: Sendable {
         for entry in entries where entry.isDirectory {
             do throws(DatabaseNameError) {
                 let name = try DatabaseName(entry.name)
+                guard !staysLocal(entry.name) else {
+                    logger.warning(
+                        "\(folder)/\(entry.name) is left alone: data.local says that files of this name stay on this node; "
+                            + "to have the database back, take the pattern out"
+                    )
+                    continue
+                }
                 open(name)
             } catch {
                 logger.warning("\(folder)/\(entry.name) is left alone: \(error)")
@@ -128,6 +135,9 @@ public final class Store: Sendable {
     /// Whether this node is the primary.
     public var isPrimary: Bool { context.options.isPrimary }
 
+    /// Whether a name in the root folder of the mount is never a database's (`data.local`).
+    public func staysLocal(_ name: String) -> Bool { context.options.localNames.contains(name) }
+
     /// Identity of this process, as written into transaction files and the `Litefs-Id` header.
     public var nodeID: UInt64 { context.options.nodeID }
 
@@ -145,6 +155,11 @@ public final class Store: Sendable {
 
     /// Whether a thread is one of this process that works on the own mount.
     public func isOwn(thread: Int32) -> Bool { context.ownThreads.contains(thread) }
+
+    /// A thread for I/O through the own mount, whose root folder is `root`.
+    package func mountThread(_ name: String, root: Int32) -> MountThread {
+        MountThread(name, root: root, ownThreads: context.ownThreads)
+    }
 
     /// Adds somebody who wants to know about changes.
     public func add(_ observer: any StoreObserver) { context.add(observer) }
