@@ -188,7 +188,7 @@ let package = Package(
 
         .executableTarget(
             name: "workload",
-            dependencies: ["CSQLite"],
+            dependencies: ["CSQLite", "WAL2"],
             path: "Tests/Support/workload",
             swiftSettings: strict
         ),

@@ -141,7 +141,7 @@ struct WAL2Tests {
             #expect(try reader.image().dropFirst(100).elementsEqual(primary.export(name).dropFirst(100)))
             #expect(try reader.image()[18] == 3)
             let path = folder.path + "/round-\(round).db"
-            try Files.replace(path, with: try primary.export(name))
+            try WAL2Shadow.write(primary.export(name), to: path)
             shadow = try WAL2Shadow(path)
             try WAL2Connection.setJournalMode(.wal2, of: primary.path(name))
             connection = try WAL2Connection(primary.path(name))
@@ -173,6 +173,40 @@ struct WAL2Tests {
             #expect(try reader(name, on: replica).image() == shadow.image, "round \(round)")
         }
         withExtendedLifetime(cluster) {}
+    }
+
+    @Test(arguments: 1...3)
+    func `A writer that is killed at any moment leaves whole transactions, the same on both nodes`(
+        round: Int
+    ) throws {
+        let (primary, replica) = try nodes()
+        let name = "writer-\(round).db"
+        var random = Seed.sequence(for: name)
+        let shadow = try make(name, on: primary)
+        try shadow.commit("INSERT INTO t(v) VALUES(1)", to: WAL2Connection(primary.path(name)))
+        let reader = try reader(name, on: replica)
+        var content = shadow.path
+        for life in 1...6 {
+            let writer = try Program(
+                [Binary.path("workload"), "wal2", primary.path(name), content, "100000", "40"],
+                output: "\(folder.path)/output-\(round)-\(life)"
+            )
+            let wanted = Int.random(in: 1...60, using: &random)
+            try eventually("\(wanted) commits in life \(life)") {
+                writer.output.split(separator: "\n").count >= wanted
+            }
+            try writer.kill()
+            let connection = try WAL2Connection(primary.path(name))
+            let image = try connection.image()
+            #expect(try WAL2Shadow.integrity(of: image, at: folder.path + "/check.db") == "ok")
+            try waitForSamePosition(name, primary, replica)
+            #expect(try primary.export(name) == image, "life \(life)")
+            #expect(try reader.image() == image, "life \(life)")
+            content = folder.path + "/life-\(round)-\(life).db"
+            try WAL2Shadow.write(image, to: content)
+            let rows = try SQLiteConnection(content).run("SELECT count(*) FROM t")
+            #expect((rows.first.flatMap { Int($0) } ?? 0) > 0)
+        }
     }
 
     @Test

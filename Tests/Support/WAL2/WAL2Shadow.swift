@@ -108,12 +108,17 @@ public final class WAL2Shadow {
         try connection.commit(last.number, last.data, size: change.size)
     }
 
-    /// What `PRAGMA integrity_check` says about an image; `ok` if all is well.
-    public static func integrity(of image: [UInt8], at path: String) throws -> String {
+    /// Makes a file that ordinary SQLite can open from the pages of a database in wal2 mode.
+    public static func write(_ image: [UInt8], to path: String) throws {
         var image = image
         image[DatabaseHeader.writeVersionOffset] = 1
         image[DatabaseHeader.readVersionOffset] = 1
         try Files.replace(path, with: image)
+    }
+
+    /// What `PRAGMA integrity_check` says about an image; `ok` if all is well.
+    public static func integrity(of image: [UInt8], at path: String) throws -> String {
+        try write(image, to: path)
         defer { try? Files.unlink(path) }
         var database: OpaquePointer?
         guard sqlite3_open(path, &database) == SQLITE_OK else { return "cannot open" }

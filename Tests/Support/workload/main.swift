@@ -7,6 +7,7 @@ import Glibc
 //     workload append ...                                       the same, but never makes the database
 //     workload read PATH STOP_FILE                              reads until STOP_FILE exists
 //     workload hold PATH STOP_FILE                              keeps a read transaction open until STOP_FILE exists
+//     workload wal2 PATH SHADOW COUNT SWITCH                    commits in wal2 mode; prints each acknowledged number
 //     workload serve FOLDER                                     carries out statements from standard input
 
 let words = CommandLine.arguments
@@ -36,13 +37,16 @@ do {
         let after = try database.number("SELECT count(*) FROM ledger")
         try database.run("COMMIT")
         say("held \(before) \(after) \(try database.number("SELECT max(n) FROM ledger"))")
+    case "wal2" where words.count == 6:
+        guard let count = Int(words[4]), let switchAt = UInt32(words[5]) else { exit(2) }
+        try WAL2Writer(path: words[2], shadow: words[3], switchAt: switchAt).run(count)
     case "serve" where words.count == 3:
         var server = StatementServer(folder: words[2])
         server.run()
     default:
         say(
             "usage: workload write|append PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE] | read PATH STOP | hold PATH STOP | "
-                + "serve FOLDER"
+                + "wal2 PATH SHADOW COUNT SWITCH | serve FOLDER"
         )
         exit(2)
     }
