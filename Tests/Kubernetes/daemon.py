@@ -64,7 +64,7 @@ class Node:
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, "HOSTNAME": self.name},
             )
         if ready:
-            wait(lambda: self.get("/health/ready")[0] == 200, f"{self.name} is ready: {self.log.read_text()}")
+            wait(lambda: self.get("/health/ready")[0] == 200, f"{self.name} is ready")
         return self
 
     def stop(self):
@@ -89,9 +89,16 @@ class Node:
         except OSError:
             return 0, ""
 
-    def says(self, text, seconds=30):
+    def said(self):
+        """The log, with quotation marks as in the messages."""
+        return self.log.read_text(errors="replace").replace('\\"', '"')
+
+    def says(self, text):
         """Waits for a text in the log."""
-        wait(lambda: text in self.log.read_text(errors="replace"), f"{self.name} says {text!r}: {self.log.read_text()}", seconds)
+        try:
+            wait(lambda: text in self.said(), "")
+        except AssertionError:
+            raise AssertionError(f"{self.name} does not say {text!r}: {self.said()}") from None
 
     def position(self, database):
         try:

@@ -9,14 +9,14 @@ from daemon import BINARY
 from rendered import ALL
 
 
-def check_config(text, pod):
-    """litefs check-config as in a pod: HOSTNAME and the machine's name are the pod's."""
+def check_config(text, pod, hostname=None):
+    """litefs check-config as in a pod: the machine's name is the pod's, and so is HOSTNAME if no other is given."""
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
         file.write(text)
         file.flush()
         return subprocess.run(
             ["unshare", "--uts", "sh", "-c", f'hostname "{pod}" && exec "$0" check-config -config "$1"', BINARY, file.name],
-            capture_output=True, text=True, env={**os.environ, "HOSTNAME": pod},
+            capture_output=True, text=True, env={**os.environ, "HOSTNAME": hostname or pod},
         )
 
 
