@@ -106,6 +106,45 @@ class Operations(unittest.TestCase):
                 self.assertEqual(rows(node.mount / "app.db"), [1, 2, 3])
             self.assertNotIn("snapshot received", other.said().split("different cluster id")[-1])
 
+    def test_snapshot_of_a_volume(self):
+        """a primary that goes on from a snapshot of its volume takes its replicas back with it"""
+        with Cluster() as cluster:
+            file = self.begin(cluster, 1, 2)
+            # A copy of a running daemon's files at one moment is what cannot be had here: nobody writes instead.
+            snapshot = cluster.primary.folder / "snapshot"
+            shutil.copytree(cluster.primary.data, snapshot)
+            execute(file, "INSERT INTO t VALUES (3)", "INSERT INTO t VALUES (4)")
+            self.equal(cluster)
+            cluster.primary.stop()
+            shutil.rmtree(cluster.primary.data)
+            shutil.move(snapshot, cluster.primary.data)
+            cluster.primary.start()
+            replica = cluster.nodes[1].mount / "app.db"
+            wait(lambda: rows(replica) == [1, 2], "the replica went back")
+            execute(file, "INSERT INTO t VALUES (5)")
+            self.equal(cluster)
+            self.assertEqual(rows(replica), [1, 2, 5])
+
+    def test_second_primary(self):
+        """what a second primary of the cluster took is lost when it follows again, and can be exported before"""
+        with Cluster() as cluster:
+            file = self.begin(cluster, 1)
+            second = cluster.nodes[1]
+            second.stop()
+            second.configure(candidate=True)
+            second.start()
+            second.says("two primaries: this node")
+            execute(second.mount / "app.db", "INSERT INTO t VALUES (99)")
+            execute(file, "INSERT INTO t VALUES (2)")
+            saved = second.folder / "saved"
+            litefs("export", "-url", f"http://127.0.0.1:{second.port}", "-name", "app.db", saved)
+            second.stop()
+            second.configure(candidate=False)
+            second.start()
+            self.equal(cluster)
+            self.assertEqual(rows(second.mount / "app.db"), [1, 2])
+            self.assertEqual(rows(saved), [1, 99])
+
     def test_another_primary(self):
         """another node becomes the primary when all were stopped, and the first one follows it without a new copy"""
         with Cluster() as cluster:
