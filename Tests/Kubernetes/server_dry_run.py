@@ -1,5 +1,7 @@
 """Asks an API server of Kubernetes 1.20 whether it would store manifests: server_dry_run.py KUBECTL KUBECONFIG FILE
 
+Of each StatefulSet and CronJob the server sees the first pod, too: pod templates it hardly validates, pods it does.
+
 Everything in the file goes through the server's validation, defaults and admission, and nothing stays but the namespaces. What
 1.20 does not know is changed or left out first:
 
@@ -38,9 +40,31 @@ def for_1_20(document):
     return document
 
 
+def first_pod(document):
+    """The pod that a controller would make first, or nothing."""
+    if document["kind"] == "StatefulSet":
+        template = document["spec"]["template"]
+        claims = [claim["metadata"]["name"] for claim in document["spec"]["volumeClaimTemplates"]]
+    elif document["kind"] == "CronJob":
+        template = document["spec"]["jobTemplate"]["spec"]["template"]
+        claims = []
+    else:
+        return []
+    name = document["metadata"]["name"] + "-0"
+    volumes = [{"name": claim, "persistentVolumeClaim": {"claimName": f"{claim}-{name}"}} for claim in claims]
+    spec = {**template["spec"], "volumes": template["spec"]["volumes"] + volumes}
+    # A class that an example names is its cluster's.
+    spec.pop("priorityClassName", None)
+    metadata = {"name": name, "labels": template["metadata"]["labels"]}
+    if "namespace" in document["metadata"]:
+        metadata["namespace"] = document["metadata"]["namespace"]
+    return [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}]
+
+
 def main(kubectl, kubeconfig, path):
     with open(path) as file:
         documents = [for_1_20(d) for d in yaml.safe_load_all(file) if d and d["kind"] not in LEFT_OUT]
+    documents += [pod for document in documents for pod in first_pod(document)]
 
     def run(*arguments, stdin):
         return subprocess.run([kubectl, "--kubeconfig", kubeconfig, *arguments], input=stdin, text=True).returncode
