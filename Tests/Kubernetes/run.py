@@ -1,4 +1,4 @@
-"""Runs the tests of this folder and prints a line for each: "ok" or "FAILED" and what it says.
+"""Runs the tests of this folder and prints a line for each: "ok" or "FAILED" and what it says; at last "end".
 
 The environment gives LITEFS_RENDERED (folder of rendered manifests), LITEFS_BINARY (the daemon) and LITEFS_PROMTOOL.
 """
@@ -13,7 +13,7 @@ class Lines(unittest.TestResult):
         print("ok", test.shortDescription(), flush=True)
 
     def addFailure(self, test, error):
-        print("FAILED", test.shortDescription(), flush=True)
+        print("FAILED", test.shortDescription() or test, flush=True)
         for line in self._exc_info_to_string(error, test).splitlines():
             print("|", line, flush=True)
 
@@ -32,4 +32,5 @@ if __name__ == "__main__":
     folder = os.path.dirname(os.path.abspath(__file__))
     result = Lines()
     unittest.defaultTestLoader.discover(folder, pattern="test_*.py").run(result)
+    print("end", flush=True)
     sys.exit(0 if result.wasSuccessful() else 1)
