@@ -11,6 +11,7 @@ struct WAL2Writer {
     ///   - path: the database.
     ///   - shadow: an ordinary database with the same content.
     ///   - switchAt: frames from which on the log goes on in the other file.
+    /// - Throws: `Errno` or `WAL2Error`.
     init(path: String, shadow: String, switchAt: UInt32) throws {
         connection = try WAL2Connection(path)
         connection.switchAt = switchAt
