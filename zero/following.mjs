@@ -25,6 +25,7 @@ export class Following {
   #outdated;
   #unreadable;
   #promoted;
+  #otherMode;
 
   /**
    * @param {import('./settings.mjs').Settings} settings
@@ -43,6 +44,7 @@ export class Following {
     this.#outdated = new Reminder(settings.remindMs);
     this.#unreadable = new Reminder(settings.remindMs);
     this.#promoted = new Reminder(settings.remindMs);
+    this.#otherMode = new Reminder(settings.remindMs);
   }
 
   /** Whether the replica could not be read, and is to be tried again soon. */
@@ -74,6 +76,18 @@ export class Following {
       return false;
     }
     if (state.watermark === this.#state.watermark) return false;
+    // Versions are text that sorts. The syncers have computed with changes that are gone; they cannot take them back.
+    if (state.watermark < this.#state.watermark) {
+      this.#openAnew(
+        'went-back',
+        `${this.#file} went back to an older version, as after a loss of power on the primary`,
+        {
+          from: this.#state.watermark,
+          to: state.watermark,
+        },
+      );
+      return false;
+    }
     this.#state = state;
     this.#subscriber.notify(state.watermark);
     return true;
@@ -103,6 +117,7 @@ export class Following {
     this.#outdated.over('up-to-date', `${this.#file} is there again`);
     this.#lag.observe(status.lagMs);
     this.#checkRole(status.role);
+    this.#checkMode(status.journalMode);
     if (status.position === this.#position && !this.#mustRead) return false;
     this.#position = status.position;
     return this.read();
@@ -128,6 +143,17 @@ export class Following {
       'WARN',
       'promoted',
       'this node has become the primary, and nobody writes the replica here. Restart this pod as the writing one, without ZERO_CHANGE_STREAMER_URI',
+    );
+  }
+
+  /** @param {string} mode */
+  #checkMode(mode) {
+    const before = this.#opened.status.journalMode;
+    if (mode === before) return this.#otherMode.over('journal-mode-again', `the journal mode is ${mode} again`);
+    this.#otherMode.say(
+      'WARN',
+      'journal-mode',
+      `the journal mode was ${before} and is ${mode} now: queries of new clients may fail. See how the writing pod is configured`,
     );
   }
 

@@ -173,6 +173,16 @@ test('another replicaVersion in the same file ends the process with 14', async (
   assert.deepEqual([(await standIn.line('resynchronised')).from, standIn.notifications.length], ['01', 1]);
 });
 
+test('a version older than the last one ends the process with 14, and is not notified', async () => {
+  const standIn = await following();
+  mount.commit('09');
+  await standIn.notification('09');
+  mount.commit('08');
+  assert.equal(await standIn.ends(), 14);
+  const { from, to } = await standIn.line('went-back');
+  assert.deepEqual([from, to, standIn.notifications.length], ['09', '08', 2]);
+});
+
 test('a database that vanished is said to be outdated, until another one has its name', async () => {
   const standIn = await following();
   mount.drop();
@@ -259,6 +269,14 @@ test('a node that became the primary is said to be', async () => {
   await standIn.line('promoted');
   mount.announce({ role: 'replica' });
   await standIn.line('replica-again');
+});
+
+test('a journal mode that becomes another one is said to', async () => {
+  const standIn = await following();
+  mount.announce({ journalMode: 'delete' });
+  await standIn.line('journal-mode');
+  mount.announce({ journalMode: 'wal' });
+  await standIn.line('journal-mode-again');
 });
 
 test('a replica that cannot be read is said to be, and read again when it can', async () => {

@@ -59,6 +59,14 @@ test('it is loaded from a folder of symbolic links, as ConfigMaps are', async ()
   await standIn.follows();
 });
 
+test('the ConfigMap has every file that is needed', () => {
+  const listed = fs.readFileSync(path.join(folder, 'kustomization.yaml'), 'utf8').match(/[\w-]+\.mjs/g);
+  assert.deepEqual(
+    listed,
+    fs.readdirSync(folder).filter(name => name.endsWith('.mjs')),
+  );
+});
+
 test('other Node programs in the container do not notice it', () => {
   const env = {
     ...process.env,

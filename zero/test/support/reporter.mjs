@@ -7,7 +7,7 @@ let skipped = 0;
 export default async function* report(source) {
   for await (const { type, data } of source) {
     // A file is no check of its own, unless it could not be run.
-    const isFile = data?.name !== undefined && data.name === data.file;
+    const isFile = data?.name !== undefined && data.file?.endsWith(data.name);
     if (type === 'test:pass' && !isFile) {
       if (data.skip !== undefined) {
         skipped += 1;

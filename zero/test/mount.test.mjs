@@ -1,0 +1,174 @@
+// The stand-in on a real mount: two real daemons, a database that python3 writes on the primary, and the stand-in on the
+// replica, forked as zero-cache forks it. SQLite's own library does not open wal2, so the databases here are in wal.
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+
+import { Cluster, reasonToSkip } from './support/cluster.mjs';
+import Database from './support/sqlite.cjs';
+import { stopAll } from './support/stand-in.mjs';
+import { until } from './support/waiting.mjs';
+
+/** @param {number[]} sorted @param {number} share */
+const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+
+/** @param {bigint} nanoseconds */
+const milliseconds = nanoseconds => Number(nanoseconds) / 1e6;
+
+describe('on a real mount', { skip: reasonToSkip() }, () => {
+  /** @type {Cluster} */
+  let cluster;
+  before(async () => {
+    cluster = await Cluster.start();
+  });
+  after(() => cluster.stop());
+  afterEach(() => stopAll());
+
+  /** A database with version 00000001, and a stand-in that follows it. */
+  async function following(name, env = {}) {
+    const writer = cluster.writer(name);
+    await writer.do('create 00000001');
+    const standIn = cluster.standIn(name, env);
+    await standIn.follows();
+    return { writer, standIn };
+  }
+
+  test('each commit is notified, and a reader that looks then finds it', async t => {
+    const { writer, standIn } = await following('steady.db', { LITEFS_ZERO_POLL_MS: '60000' });
+    const reader = new Database(path.join(cluster.replica.mount, 'steady.db'), { readonly: true });
+    const statement = reader.prepare(
+      'SELECT stateVersion, (SELECT max(id) FROM item) AS id FROM "_zero.replicationState"',
+    );
+    const found = new Map();
+    standIn.child.on('message', ([type, { watermark }]) => {
+      if (type === 'notify') found.set(watermark, statement.get());
+    });
+    const committed = new Map();
+    const count = 1000;
+    for (let number = 2; number < count + 2; number += 1) {
+      const version = String(number).padStart(8, '0');
+      committed.set(version, await writer.do(`commit ${version}`));
+      await standIn.notification(version);
+    }
+    reader.close();
+    const delays = [];
+    for (const { message, at } of standIn.messages) {
+      const start = committed.get(message[1].watermark);
+      if (start !== undefined) delays.push(milliseconds(at - start));
+    }
+    delays.sort((one, other) => one - other);
+    assert.equal(delays.length, count);
+    const [median, slowest] = [quantile(delays, 0.5), quantile(delays, 0.99)];
+    t.diagnostic(
+      `from COMMIT on the primary to the message: median ${median.toFixed(2)} ms, p99 ${slowest.toFixed(2)} ms, ${count} commits`,
+    );
+    assert.ok(median < 50, `median ${median} ms`);
+    for (const [watermark, row] of found) {
+      assert.ok(row.stateVersion >= watermark);
+      assert.equal(row.id, Number(row.stateVersion) - 1);
+    }
+    assert.equal(standIn.logged('no-events').length, 0);
+  });
+
+  test('commits without a pause are put together, in order, and the last one arrives', async t => {
+    const { writer, standIn } = await following('burst.db');
+    const committed = await writer.do('burst 2 5002');
+    await standIn.notification('00005001');
+    const watermarks = standIn.notifications.map(({ watermark }) => watermark);
+    assert.deepEqual(watermarks, [...new Set(watermarks)].sort());
+    const last = standIn.messages.findLast(({ message }) => message[0] === 'notify');
+    t.diagnostic(
+      `5000 commits were ${watermarks.length - 1} messages, the last one ${milliseconds(last.at - committed).toFixed(2)} ms after the last COMMIT`,
+    );
+  });
+
+  test('a database that is dropped and made anew ends it with 14', async () => {
+    const { writer, standIn } = await following('dropped.db');
+    await writer.do('drop');
+    await standIn.line('outdated', line => line.reason === 'no-database');
+    await writer.do('create 00000050');
+    assert.equal(await standIn.ends(), 14);
+    assert.equal(standIn.logged('replaced').length, 1);
+    const next = cluster.standIn('dropped.db');
+    await next.follows();
+    assert.equal(next.notifications[0].watermark, '00000050');
+  });
+
+  test('a database onto which another one is renamed ends it with 14', async () => {
+    const { writer, standIn } = await following('renamed.db');
+    await writer.do('replace 00000050');
+    assert.equal(await standIn.ends(), 14);
+    assert.equal(standIn.logged('replaced').length + standIn.logged('resynchronised').length, 1);
+    const next = cluster.standIn('renamed.db');
+    await next.follows();
+    assert.equal(next.notifications[0].watermark, '00000050');
+  });
+
+  test('it waits on the primary, and for a database that is not there', async () => {
+    await cluster.writer('here.db').do('create 00000001');
+    const onPrimary = cluster.standIn('here.db', {}, { node: cluster.primary });
+    await onPrimary.line('waiting', line => line.reason === 'on-primary');
+    const early = cluster.standIn('later.db');
+    await early.line('waiting', line => line.reason === 'no-database');
+    await cluster.writer('later.db').do('create 00000001');
+    await early.follows();
+    assert.equal(onPrimary.messages.length, 0);
+  });
+
+  test('a change-streamer on the replica is refused', async () => {
+    const name = 'second.db';
+    await cluster.writer(name).do('create 00000001');
+    await cluster.standIn(name).isReady();
+    const second = cluster.standIn(
+      name,
+      { ZERO_CHANGE_STREAMER_URI: undefined },
+      { module: cluster.modules.changeStreamer },
+    );
+    assert.equal(await second.ends(), 13);
+  });
+
+  test('a primary that is away is a lag that is said, and commits go on afterwards', async () => {
+    const { standIn } = await following('lag.db', { LITEFS_ZERO_MAX_LAG_MS: '1000' });
+    await cluster.primary.stop();
+    await standIn.line('lagging');
+    await cluster.primary.start();
+    await standIn.line('caught-up');
+    assert.equal(standIn.exit, undefined);
+  });
+
+  for (const signal of /** @type {const} */ (['SIGKILL', 'SIGTERM'])) {
+    test(`a daemon that ends by ${signal} ends it with 14, and the next one waits for the mount`, async () => {
+      const name = `ended-${signal}.db`;
+      const { writer, standIn } = await following(name);
+      await cluster.replica.stop(signal);
+      assert.equal(await standIn.ends(), 14);
+      assert.equal(standIn.logged('mount-gone').length, 1);
+      const next = cluster.standIn(name);
+      const { reason } = await next.line('waiting');
+      assert.equal(reason, signal === 'SIGKILL' ? 'daemon-gone' : 'no-mount');
+      await cluster.replica.start();
+      await next.follows();
+      await writer.do('commit 00000002');
+      await next.notification('00000002');
+    });
+  }
+
+  test('a daemon that hangs is said, and does not keep the stand-in from ending', async () => {
+    const { writer, standIn } = await following('hangs.db', { LITEFS_ZERO_POLL_MS: '100' });
+    cluster.replica.daemon?.kill('SIGSTOP');
+    try {
+      await standIn.line('daemon-silent');
+      cluster.replica.daemon?.kill('SIGCONT');
+      await standIn.line('daemon-answers');
+      await writer.do('commit 00000002');
+      await standIn.notification('00000002');
+      cluster.replica.daemon?.kill('SIGSTOP');
+      await until('a read that hangs', () => standIn.logged('daemon-silent').length > 1);
+      standIn.child.kill('SIGTERM');
+      assert.equal(await standIn.ends(5_000), 'SIGKILL');
+    } finally {
+      cluster.replica.daemon?.kill('SIGCONT');
+    }
+  });
+});
