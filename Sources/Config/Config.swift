@@ -82,6 +82,9 @@ public struct Config: Equatable, Sendable {
 
         /// `data.retention-monitor-interval`: how often old LTX files are looked for; zero or less means never.
         public var retentionMonitorInterval = GoDuration.minutes(1)
+
+        /// `data.local`: shell patterns of names that stay on this node and are never databases.
+        public var local = ["*.tmp", "*-serving-copy", ".*-litestream"]
     }
 
     /// The section `fuse`.

@@ -53,6 +53,7 @@ enum ConfigSchema {
         Key("data.compress", .bool(\.data.compress)),
         Key("data.retention", .duration(\.data.retention)),
         Key("data.retention-monitor-interval", .duration(\.data.retentionMonitorInterval)),
+        Key("data.local", .texts(\.data.local)),
         Key("fuse.dir", .text(\.fuse.dir)),
         Key("fuse.allow-other", .bool(\.fuse.allowOther)),
         Key("fuse.passthrough", .text(\.fuse.passthrough)),

@@ -182,6 +182,13 @@ public enum ConfigValidation {
             let message = "invalid log format: \(quoted(config.log.format))"
             problems.append(problem(loaded, "log.format", message, "write text or json"))
         }
+        for (index, pattern) in config.data.local.enumerated() where pattern.contains("/") {
+            let key = loaded.line(of: "data.local[\(index)]") == nil ? "data.local" : "data.local[\(index)]"
+            let message = "\(key) is a path: \(quoted(pattern))"
+            problems.append(
+                problem(loaded, key, message, "write a pattern for names in fuse.dir itself, such as *.tmp")
+            )
+        }
         if !["auto", "on", "off"].contains(config.fuse.passthrough) {
             let message = "invalid fuse.passthrough: \(quoted(config.fuse.passthrough))"
             problems.append(problem(loaded, "fuse.passthrough", message, "write auto, on or off"))

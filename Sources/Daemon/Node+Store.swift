@@ -17,7 +17,8 @@ extension Node {
             isPrimary: lease.isPrimary,
             compress: config.data.compress,
             retention: config.data.retention.duration,
-            nodeID: id
+            nodeID: id,
+            localNames: LocalNames(config.data.local)
         )
         let store = try parts.start("open the data directory", undoing: "close the databases") {
             try Store(options: options, logger: logger, registry: metrics)

@@ -51,6 +51,11 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     // Names of databases.
     case namesFolderCreate = "names.folder.create"
     case namesAdopt = "names.adopt.rename"
+    // A database's file is replaced by another one.
+    case namesReplaceSync = "names.replace.sync"
+    case namesReplaceAside = "names.replace.aside"
+    case namesReplaceRename = "names.replace.rename"
+    case namesReplaceUnlink = "names.replace.unlink"
     case namesRelease = "names.release.rename"
     case namesDropRename = "names.drop.rename"
     case namesDropUnlink = "names.drop.unlink"
@@ -74,6 +79,7 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     case recoveryTemporariesUnlink = "recovery.temporaries.unlink"
     case recoveryDamagedRename = "recovery.damaged.rename"
     case recoveryUnfinishedRename = "recovery.unfinished.rename"
+    case recoveryReplacementRename = "recovery.replacement.rename"
     case recoveryAsideRename = "recovery.aside.rename"
     case recoveryHeaderWrite = "recovery.header.write"
     case recoveryIndexWrite = "recovery.index.write"

@@ -36,6 +36,13 @@ enum FilePermissions {
         if mode & chosen != 0 { try file.setMode(mode & 0o777 | chosen) }
     }
 
+    /// Gives a file the owner and the bits of another one, as far as the daemon can.
+    static func copy(_ source: borrowing FileDescriptor, to file: borrowing FileDescriptor) {
+        guard let status = try? source.status().raw else { return }
+        try? file.setOwner(user: status.st_uid, group: status.st_gid)
+        try? file.setMode(status.st_mode & 0o7777)
+    }
+
     /// Changes as they are made to a backing file.
     static func onBackingFile(_ changes: AttributeChanges) -> AttributeChanges {
         var changes = changes

@@ -39,6 +39,8 @@ final class Inode: Sendable {
         var place: Place?
         /// How often the kernel looked it up and did not forget it.
         var lookups: UInt64 = 0
+        /// Its name went to another file without the kernel's doing: who opens it by what the kernel remembers is to look again.
+        var isReplaced = false
         /// The log has said that this file is not replicated.
         var wasNamed = false
     }
@@ -170,6 +172,14 @@ final class InodeTable: Sendable {
         }
     }
 
+    /// A name went to another file without the kernel's doing.
+    func replaced(_ place: Inode.Place) {
+        state.withLock { state in
+            guard let inode = state.names.removeValue(forKey: place) else { return }
+            inode.withState { ($0.place, $0.isReplaced) = (nil, true) }
+        }
+    }
+
     /// A name was changed.
     func renamed(_ old: Inode.Place, to new: Inode.Place) {
         state.withLock { state in
@@ -177,6 +187,12 @@ final class InodeTable: Sendable {
             state.names[new] = state.names.removeValue(forKey: old)
             state.names[new]?.withState { $0.place = new }
         }
+    }
+
+    /// The name in the root folder of what a name in a folder is, or is below of.
+    func rootName(of place: Inode.Place) throws(Errno) -> String {
+        let path = try path(of: place)
+        return path.firstIndex(of: "/").map { String(path[..<$0]) } ?? path
     }
 
     /// The path below the root of what a name in a folder is called now.

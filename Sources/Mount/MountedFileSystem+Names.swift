@@ -43,7 +43,7 @@ extension MountedFileSystem {
             return (try entry(inode), policy)
         }
         guard name != ".primary" else { throw .accessDenied }
-        try checkLocalChange()
+        try checkLocalChange(place)
         try FaultPoint.localCreate.pass()
         let file = try BackingFile.open(
             try localPath(place),
@@ -51,6 +51,7 @@ extension MountedFileSystem {
             mode: mode & 0o777
         )
         FilePermissions.give(file.descriptor, to: caller)
+        forgetLeft(place)
         let inode = inodes.lookedUp(place, .local(file))
         inode.withState { $0.kind = .local(file) }
         inode.opened(file)
@@ -62,7 +63,7 @@ extension MountedFileSystem {
     /// - Returns: false when its name or folder says that it stays on this node.
     func promote(_ inode: Inode) throws(Errno) -> Bool {
         guard store.isPrimary, let place = inode.place, place.folder == InodeTable.root,
-            !place.name.hasPrefix("etilqs_"),
+            mayBeDatabase(place.name),
             case .local = inode.kind
         else { return false }
         let name: DatabaseName
@@ -74,6 +75,7 @@ extension MountedFileSystem {
         }
         let path = try localPath(place)
         let file = try openLocal(inode)
+        try discardLeft(beside: name)
         try adopt(name, file, from: path, inode)
         // SQLite synced the names before it wrote, as they were then. Until the new ones are on disk a power failure could
         // leave the database under one of them and its journal under the other, so that SQLite would not find it.
@@ -87,7 +89,7 @@ extension MountedFileSystem {
     /// its new one, and then makes it what that name says.
     func adoptLeftovers() {
         guard store.isPrimary, let entries = try? Files.list(localDirectory) else { return }
-        for entry in entries where !entry.isDirectory && !entry.name.hasPrefix("etilqs_") {
+        for entry in entries where !entry.isDirectory && mayBeDatabase(entry.name) {
             let path = localDirectory + "/" + entry.name
             guard let name = try? DatabaseName(entry.name),
                 (try? Files.status(path))?.isRegularFile == true,
@@ -103,6 +105,34 @@ extension MountedFileSystem {
                 logger.error("database \"\(name)\": cannot be taken up from \(path): \(error)")
             }
         }
+        for database in store.databases { database.discardLeftovers() }
+    }
+
+    /// Empties what lies beside a removed database whose name another file gets: it would be applied to that.
+    ///
+    /// The names stay, as those of files that nobody removed.
+    private func discardLeft(beside name: DatabaseName) throws(Errno) {
+        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+            let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
+            guard leftBehind.withLock({ $0.remove(place.name) != nil }) else { continue }
+            let path = try localPath(place)
+            guard (try? Files.status(path))?.isRegularFile == true else { continue }
+            try keepOpen(place)
+            try Files.unlink(path)
+            _ = try BackingFile.open(path, [.readWrite, .create, .exclusive])
+            inodes.replaced(place)
+        }
+    }
+
+    /// A name in the root folder is given, taken or moved: what has it now was put there on purpose.
+    private func forgetLeft(_ place: Inode.Place) {
+        if place.folder == InodeTable.root { leftBehind.withLock { _ = $0.remove(place.name) } }
+    }
+
+    /// Whether a file with this name in the root folder may become a database: SQLite's temporary files and those that `data.local`
+    /// names do not.
+    private func mayBeDatabase(_ name: String) -> Bool {
+        !name.hasPrefix("etilqs_") && !store.staysLocal(name)
     }
 
     private func isDatabase(_ file: BackingFile) -> Bool {
@@ -139,8 +169,14 @@ extension MountedFileSystem {
             try database.adopt(kind, backing, from: sidecarPath)
             sidecar?.withState { $0.kind = .database(database, kind, backing) }
         }
+        let before = DatabaseFileKind.allCases.map { ($0, database.file($0)) }
         try database.adopt(.database, file, from: path)
         inode.withState { $0.kind = .database(database, .database, file) }
+        for (kind, old) in before where kind != .database && old != nil && database.file(kind) !== old {
+            inodes.replaced(Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix))
+            guard let renewed = database.file(kind) else { continue }
+            FilePermissions.copy(file.descriptor, to: renewed.descriptor)
+        }
     }
 
     /// Says once that a file is not replicated.
@@ -155,9 +191,12 @@ extension MountedFileSystem {
         let isTransient =
             DatabaseName.suffixes.contains { place.name.hasSuffix($0) } || place.name.contains("-mj")
             || place.name.hasPrefix("etilqs_")
+        let isNamed = (try? inodes.rootName(of: place)).map(store.staysLocal) ?? false
         logger.log(
             isTransient ? .debug : .info,
-            "\"\(path)\" is not a database in the root folder: it stays on this node and is not replicated"
+            isNamed
+                ? "\"\(path)\" stays on this node and is not replicated, as data.local says"
+                : "\"\(path)\" is not a database in the root folder: it stays on this node and is not replicated"
         )
     }
 
@@ -173,14 +212,15 @@ extension MountedFileSystem {
         case .special:
             throw .accessDenied
         case .local, .symbolicLink:
-            try checkLocalChange()
+            try checkLocalChange(place)
             try keepOpen(place)
+            forgetLeft(place)
             try FaultPoint.localUnlink.pass()
             try Files.unlink(try localPath(place))
         case .database(let database, .database, _):
             guard store.isPrimary else { throw .accessDenied }
             try database.drop()
-            try releaseSidecars(of: database)
+            try releaseSidecars(of: database, isGone: true)
         case .database(let database, let kind, _):
             guard store.isPrimary || isOwn else { throw .accessDenied }
             try database.unlink(kind, isOwn: isOwn)
@@ -189,12 +229,15 @@ extension MountedFileSystem {
     }
 
     /// The files beside a dropped database stay, as they would on any file system; they are no longer a database's.
-    private func releaseSidecars(of database: Database) throws(Errno) {
+    ///
+    /// When its file is gone, they mean nothing to a file that gets its name.
+    private func releaseSidecars(of database: Database, isGone: Bool) throws(Errno) {
         for kind in [DatabaseFileKind.journal, .wal, .shm] {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
             try database.release(kind, to: try localPath(place))
             inodes.inode(at: place)?.withState { $0.kind = .local(file) }
+            if isGone { leftBehind.withLock { _ = $0.insert(place.name) } }
         }
     }
 
@@ -217,7 +260,7 @@ extension MountedFileSystem {
         caller: Caller
     ) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
-        try checkLocalChange()
+        try checkLocalChange(place)
         if try resolve(place, isOwn: false) != nil { throw .exists }
         let folder = try localPath(place)
         try Files.makeDirectory(folder, mode: mode & 0o7777)
@@ -238,7 +281,7 @@ extension MountedFileSystem {
         caller: Caller
     ) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
-        try checkLocalChange()
+        try checkLocalChange(place)
         guard name != ".primary" else { throw .accessDenied }
         if try resolve(place, isOwn: isOwn(caller)) != nil { throw .exists }
         let path = try localPath(place)
@@ -260,7 +303,7 @@ extension MountedFileSystem {
     /// Removes an empty folder.
     public func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) {
         let place = Inode.Place(folder: parent, name: name)
-        try checkLocalChange()
+        try checkLocalChange(place)
         guard case .folder = try resolve(place, isOwn: false) else { throw .notDirectory }
         try Files.removeDirectory(try localPath(place))
         inodes.removed(place)
@@ -282,7 +325,7 @@ extension MountedFileSystem {
     ) throws(Errno) {
         let old = Inode.Place(folder: parent, name: name)
         let new = Inode.Place(folder: newParent, name: newName)
-        try checkLocalChange()
+        for place in [old, new] { try checkLocalChange(place) }
         guard flags & ~1 == 0 else { throw .invalidArgument }
         guard let source = try resolve(old, isOwn: false) else { throw .noEntry }
         let target = try resolve(new, isOwn: false)
@@ -295,6 +338,8 @@ extension MountedFileSystem {
             return inodes.renamed(old, to: new)
         }
         if case .folder = target { throw .isDirectory }
+        forgetLeft(old)
+        forgetLeft(new)
         if case .symbolicLink = source { return try renameLink(old, to: new, target) }
 
         let file = try detach(old, source)
@@ -323,7 +368,7 @@ extension MountedFileSystem {
             if case .database(let database, let kind, _) = target {
                 if kind == .database {
                     try database.drop()
-                    try releaseSidecars(of: database)
+                    try releaseSidecars(of: database, isGone: true)
                 } else {
                     try database.unlink(kind, isOwn: false)
                 }
@@ -343,6 +388,11 @@ extension MountedFileSystem {
         _ target: InodeKind?
     ) throws(Errno) {
         if case .local = target { try keepOpen(new) }
+        if new.folder == InodeTable.root, mayBeDatabase(new.name), isDatabase(file),
+            let name = try? DatabaseName(new.name)
+        {
+            try discardLeft(beside: name)
+        }
         let newPath = try localPath(new)
         try FaultPoint.localRename.pass()
         try Files.rename(try localPath(old), newPath)
@@ -359,7 +409,7 @@ extension MountedFileSystem {
         case .database(let database, let kind, let file):
             if kind == .database {
                 try database.drop(movingTo: path)
-                try releaseSidecars(of: database)
+                try releaseSidecars(of: database, isGone: false)
             } else {
                 try database.release(kind, to: path)
             }
@@ -387,12 +437,12 @@ extension MountedFileSystem {
             inode?.withState { $0.kind = .database(database, kind, file) }
             return
         }
-        guard isDatabase(file), !place.name.hasPrefix("etilqs_"), let name = try? DatabaseName(place.name)
+        guard isDatabase(file), mayBeDatabase(place.name), let name = try? DatabaseName(place.name)
         else {
             // What is no database took the place of one.
             if case .database(let database, .database, _) = target {
                 try database.drop()
-                try releaseSidecars(of: database)
+                try releaseSidecars(of: database, isGone: true)
             }
             return
         }

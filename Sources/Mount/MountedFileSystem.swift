@@ -34,6 +34,8 @@ public final class MountedFileSystem: FileSystem {
     public static let databaseMemory = Duration.seconds(databaseTimeout) + .milliseconds(20)
     private let passesThrough = Atomic<Bool>(false)
     private let isLeft = Atomic<Bool>(false)
+    /// Names in the root folder of files that lay beside a database which was removed, and that nobody changed since.
+    let leftBehind = Mutex<Set<String>>([])
 
     /// Shows `store`.
     ///
@@ -100,6 +102,7 @@ public final class MountedFileSystem: FileSystem {
     private func resolveInRoot(_ name: String, isOwn: Bool) -> InodeKind? {
         if name == ".lag" { return .special(.lag) }
         if name == ".primary" { return node.connectedPrimary == nil ? nil : .special(.primary) }
+        if store.staysLocal(name) { return nil }
         if let database = shownDatabase(name, isOwn: isOwn), let file = database.file(.database) {
             return .database(database, .database, file)
         }
@@ -157,8 +160,10 @@ public final class MountedFileSystem: FileSystem {
         return false
     }
 
-    /// `.primary` comes without the kernel's doing.
-    private func absentTimeout(of name: String) -> Double { name == ".primary" ? 0 : absentTimeout }
+    /// `.primary` comes without the kernel's doing, and so does what comes with a database.
+    private func absentTimeout(of name: String) -> Double {
+        name == ".primary" || name.hasSuffix("-pos") || name.hasSuffix("-lock") ? 0 : absentTimeout
+    }
 
     /// Names are believed for longer than the attributes of what they name.
     private func nameTimeout(_ inode: Inode) -> Double {
@@ -252,16 +257,16 @@ public final class MountedFileSystem: FileSystem {
             if let size = changes.size { try database.truncate(kind, file, to: size, isOwn: isOwn(caller)) }
             if store.isPrimary { try file.descriptor.apply(FilePermissions.onBackingFile(changes)) }
         case .local:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             let file = try openLocal(inode)
             if let size = changes.size { try file.descriptor.truncate(to: size, passing: .localTruncate) }
             try file.descriptor.apply(FilePermissions.onBackingFile(changes))
         case .folder:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             guard let place = inode.place else { break }
             try FileDescriptor.open(try localPath(place), [.directory]).apply(changes)
         case .symbolicLink:
-            try checkLocalChange()
+            try checkLocalChange(inode.place)
             guard let place = inode.place else { throw .stale }
             let path = try localPath(place)
             if changes.userID != nil || changes.groupID != nil {
@@ -276,9 +281,13 @@ public final class MountedFileSystem: FileSystem {
         return try attributes(inode)
     }
 
-    /// Files that stay on this node may change where the node writes.
-    func checkLocalChange() throws(Errno) {
-        if !store.isPrimary { throw .accessDenied }
+    /// Files that stay on this node may change where the node writes, and those of `data.local` on every node.
+    ///
+    /// A file without a name is one of those: no other can lose it on a replica.
+    func checkLocalChange(_ place: Inode.Place?) throws(Errno) {
+        if store.isPrimary { return }
+        guard let place else { return }
+        guard store.staysLocal(try inodes.rootName(of: place)) else { throw .accessDenied }
     }
 
     // MARK: - Content
@@ -286,13 +295,16 @@ public final class MountedFileSystem: FileSystem {
     /// Opens a file.
     public func open(_ number: InodeNumber, flags: OpenFlags, caller: Caller) throws(Errno) -> CachePolicy {
         let inode = try inodes.inode(number)
+        // The kernel looks the name up again, and opens what has it now.
+        if inode.withState({ $0.isReplaced }) { throw .stale }
         let isForWriting = flags.rawValue & O_ACCMODE != O_RDONLY
         switch inode.kind {
         case .database(let database, let kind, let file):
+            if !isOwn(caller) { database.noteOpened() }
             try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
             return openDatabaseFile(database, kind, file, inode)
         case .local:
-            if isForWriting { try checkLocalChange() }
+            if isForWriting { try checkLocalChange(inode.place) }
             inode.opened(try openLocal(inode))
         case .folder:
             throw .isDirectory

@@ -23,6 +23,8 @@ final class StreamReceiver {
     /// Databases that are left out, and the moment when the stream ends because of the first of them.
     private var failed: Set<DatabaseName> = []
     private var retry: MonotonicTime?
+    /// Databases whose names are no database's here.
+    private var ignored: Set<DatabaseName> = []
     private var nextCheck = MonotonicTime.now
     private(set) var isReady = false
 
@@ -95,11 +97,21 @@ final class StreamReceiver {
     private func begin(_ name: DatabaseName) throws {
         current = Current(name: name)
         guard !failed.contains(name) else { return }
+        guard target.takes(name) else { return sayIgnored(name) }
         try contained {
             let database = try target.receivingDatabase(name)
             current?.database = database
             current?.receiver = database.receiver()
         }
+    }
+
+    /// Says once in a stream that what comes for a name is ignored.
+    private func sayIgnored(_ name: DatabaseName) {
+        guard ignored.insert(name).inserted else { return }
+        logger.warning(
+            "database \"\(name)\" of the primary is not taken: data.local says that files of this name stay on each node; "
+                + "give all nodes the same data.local"
+        )
     }
 
     private func takePart(_ part: UnsafeRawBufferPointer) throws {

@@ -13,8 +13,15 @@ public protocol StreamTarget: AnyObject, Sendable {
     func join(_ clusterID: ClusterID) throws
     /// All databases, in any order.
     var receivingDatabases: [any ReceivingDatabase] { get }
+    /// Whether a name is a database's here; else what comes for it is ignored.
+    func takes(_ name: DatabaseName) -> Bool
     /// The database of a name, made empty when there is none.
     func receivingDatabase(_ name: DatabaseName) throws -> any ReceivingDatabase
+}
+
+extension StreamTarget {
+    /// Every name is.
+    public func takes(_ name: DatabaseName) -> Bool { true }
 }
 
 /// A database of a replica.
@@ -54,6 +61,9 @@ extension Store: StreamTarget {
 
     /// All databases, dropped ones included.
     public var receivingDatabases: [any ReceivingDatabase] { databases }
+
+    /// Whether a name is a database's here.
+    public func takes(_ name: DatabaseName) -> Bool { !staysLocal(name.text) }
 
     /// The database of a name, made empty when there is none.
     public func receivingDatabase(_ name: DatabaseName) throws -> any ReceivingDatabase {

@@ -10,16 +10,24 @@ import SQLiteFormat
 extension Database {
     /// Takes over a file that became one of this database: it moves into the database's folder and keeps its inode.
     ///
+    /// A database file takes the place of the one that was there, of which nothing stays (`replaceFile`).
+    ///
     /// `localPath` is where the file is now.
     public func adopt(_ kind: DatabaseFileKind, _ file: BackingFile, from localPath: String) throws(Errno) {
         try changing { () throws(Errno) in
             // What could not be opened is not replaced by what a program makes because it does not see it.
             if fault != nil { throw .readOnlyFileSystem }
+            if kind == .database { try captureTail() }
             try drainQueue()
             nameChanges += 1
-            try FaultPoint.namesAdopt.pass()
-            try Files.rename(localPath, path(kind))
+            if kind == .database, files.database != nil {
+                try replaceFile(by: localPath)
+            } else {
+                try FaultPoint.namesAdopt.pass()
+                try Files.rename(localPath, path(kind))
+            }
             files[kind] = file
+            movedIn[kind] = kind == .database ? nil : file
             lastDatabaseChange = .now
             switch kind {
             case .database:
@@ -67,10 +75,15 @@ extension Database {
         if !content.frames.isEmpty { requestReconcile() }
     }
 
-    /// Compares what was adopted, now: the caller knows that nobody is writing (a rename).
+    /// What is larger is compared when the rename has returned: it would keep everybody from all names of the folder.
+    private static let comparedAtOnce: Int64 = 16 << 20
+
+    /// Compares what was adopted, now, unless it is large: the caller knows that nobody is writing (a rename).
     public func reconcileAdopted() throws(Errno) {
         try changing { () throws(Errno) in
-            guard !journal.isActive, wal.committedFrames == 0 else { return }
+            guard !journal.isActive, wal.committedFrames == 0, !isTableUnknown,
+                try files.database?.size() ?? 0 <= Self.comparedAtOnce
+            else { return }
             try emitDatabaseFile {}
             if unrecorded == nil { needsReconcile = false }
         }

@@ -50,6 +50,11 @@ extension Database {
     }
 
     private func openFiles() throws(StoreError) {
+        do throws(Errno) {
+            try finishReplacement()
+        } catch {
+            throw .file(FileError("finish the replacement of", path(.database), error))
+        }
         if context.options.isPrimary {
             do throws(FileError) {
                 try LogFence(log: path(.wal), directory: directory, name: name, logger: context.logger)

@@ -58,6 +58,8 @@ public final class Database: @unchecked Sendable {
     /// Whether the log may go with what is in it: the wal-index was removed, which SQLite does first, or somebody put another file
     /// in the place of the database, in it or under its name.
     var isLogGivenUp = false
+    /// Files beside the database that were moved to their names and that no program has opened since.
+    var movedIn: [DatabaseFileKind: BackingFile] = [:]
     /// Whether the mount hides a file of this name: a program may have it open and take it for the database.
     var hasHiddenNamesake = false
     /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.

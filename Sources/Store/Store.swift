@@ -76,6 +76,13 @@ public final class Store: Sendable {
         for entry in entries where entry.isDirectory {
             do throws(DatabaseNameError) {
                 let name = try DatabaseName(entry.name)
+                guard !staysLocal(entry.name) else {
+                    logger.warning(
+                        "\(folder)/\(entry.name) is left alone: data.local says that files of this name stay on this node; "
+                            + "to have the database back, take the pattern out"
+                    )
+                    continue
+                }
                 open(name)
             } catch {
                 logger.warning("\(folder)/\(entry.name) is left alone: \(error)")
@@ -127,6 +134,9 @@ public final class Store: Sendable {
 
     /// Whether this node is the primary.
     public var isPrimary: Bool { context.options.isPrimary }
+
+    /// Whether a name in the root folder of the mount is never a database's (`data.local`).
+    public func staysLocal(_ name: String) -> Bool { context.options.localNames.contains(name) }
 
     /// Identity of this process, as written into transaction files and the `Litefs-Id` header.
     public var nodeID: UInt64 { context.options.nodeID }

@@ -18,6 +18,8 @@ public struct StoreOptions: Sendable {
     public var retention: Duration
     /// Written into LTX files; anew for each process, so that a node knows its own transactions.
     public var nodeID: UInt64
+    /// Names that are no database's, whatever the content.
+    public var localNames: LocalNames
 
     /// Options with their values.
     public init(
@@ -25,13 +27,15 @@ public struct StoreOptions: Sendable {
         isPrimary: Bool,
         compress: Bool = true,
         retention: Duration = .seconds(600),
-        nodeID: UInt64 = .random(in: 1 ... .max)
+        nodeID: UInt64 = .random(in: 1 ... .max),
+        localNames: LocalNames = LocalNames([])
     ) {
         self.dataDirectory = dataDirectory
         self.isPrimary = isPrimary
         self.compress = compress
         self.retention = retention
         self.nodeID = nodeID
+        self.localNames = localNames
     }
 }
 

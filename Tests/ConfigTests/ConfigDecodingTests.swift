@@ -10,6 +10,7 @@ import Testing
         #expect(config.data.dir == "/var/lib/litefs" && config.data.compress)
         #expect(config.data.retention.description == "10m0s")
         #expect(config.data.retentionMonitorInterval.description == "1m0s")
+        #expect(config.data.local == ["*.tmp", "*-serving-copy", ".*-litestream"])
         #expect(
             config.fuse.dir == "/litefs" && !config.fuse.allowOther && config.fuse.passthrough == "auto"
                 && !config.fuse.debug
@@ -45,7 +46,7 @@ import Testing
               - cmd: "migrate"
                 if-candidate: true
               - cmd: serve
-            data: {dir: /d, compress: false, retention: 1h, retention-monitor-interval: -1s}
+            data: {dir: /d, compress: false, retention: 1h, retention-monitor-interval: -1s, local: ["*.scratch"]}
             fuse: {dir: /f, allow-other: true, passthrough: "on", debug: true}
             http: {addr: "127.0.0.1:1", snapshot-timeout: 2m}
             proxy:
@@ -87,6 +88,7 @@ import Testing
         expected.data.compress = false
         expected.data.retention = .minutes(60)
         expected.data.retentionMonitorInterval = .seconds(-1)
+        expected.data.local = ["*.scratch"]
         expected.fuse.dir = "/f"
         expected.fuse.allowOther = true
         expected.fuse.passthrough = "on"

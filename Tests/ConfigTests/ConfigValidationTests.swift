@@ -41,6 +41,11 @@ import Testing
                 + "\"/litefs/data\"; choose two folders side by side, such as /litefs and /var/lib/litefs (fuse.dir)"
         ),
         (
+            "data: {local: [\"*.tmp\", \"folder/*\"]}",
+            "data.local[1] is a path: \"folder/*\"; write a pattern for names in fuse.dir itself, such as *.tmp "
+                + "(data.local[1], line 2)"
+        ),
+        (
             "fuse: {passthrough: yes please}",
             "invalid fuse.passthrough: \"yes please\"; write auto, on or off (fuse.passthrough, line 2)"
         ),

@@ -31,6 +31,12 @@ struct SoakTests {
         #expect(outcome.findings.isEmpty, "\(outcome.findings.joined(separator: "\n"))")
     }
 
+    @Test(arguments: ["replacing a database with a log", "start in the middle of a replacement"])
+    func `A replacement is whole or has not happened, wherever the primary dies`(scene: String) throws {
+        var random = Seed.sequence(for: scene)
+        try Crash.killEverywhere(inScene: scene, seed: random.next())
+    }
+
     @Test func `Each fault point is in a scene of the trial crash`() {
         #expect(Crash.unclaimedPoints.isEmpty)
     }

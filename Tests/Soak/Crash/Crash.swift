@@ -27,7 +27,15 @@ package enum Crash {
         let isTorn = point.rawValue.hasSuffix("write") && round.random.next() % 4 == 0
         let bound: UInt64 = manyHits.contains(point) ? 40 : 3
         let hit = round.random.next() % 2 == 0 ? 1 : 1 + round.random.next() % bound
-        let fault = "\(point.rawValue)=\(isTorn ? "torn" : "kill")@\(hit)"
+        try once(scene, point, round, "\(point.rawValue)=\(isTorn ? "torn" : "kill")@\(hit)")
+    }
+
+    private static func once(
+        _ scene: CrashScene,
+        _ point: FaultPoint,
+        _ round: Round,
+        _ fault: String
+    ) throws {
         say("crash: \(scene.name): \(fault)")
         do {
             let settings: (inout NodeSettings) -> Void = { configure(&$0, scene) }
@@ -48,6 +56,17 @@ package enum Crash {
             }
         } catch {
             throw Finding("\(scene.name), \(fault): \(error)")
+        }
+    }
+
+    /// Kills a node at each point of a scene, at the first and at the second hit.
+    package static func killEverywhere(inScene name: String, seed: UInt64) throws {
+        let scene = try required(CrashScene.all.first { $0.name == name }, "the scene \(name)")
+        for point in scene.points {
+            for hit in 1...2 {
+                let round = Round(seed: seed, deadline: .now + .seconds(600), tally: Tally())
+                try once(scene, point, round, "\(point.rawValue)=kill@\(hit)")
+            }
         }
     }
 

@@ -88,10 +88,43 @@ extension CrashScene {
                 stage.checks.append { try $0.expectSigned("new.db", acknowledged, under: ["old.db"]) }
             }
         ),
+        CrashScene(
+            name: "replacing a database with a log",
+            isPrimary: true,
+            points: [
+                .namesAdopt, .namesReplaceSync, .namesReplaceAside, .namesReplaceRename, .namesReplaceUnlink,
+                .localRename,
+            ],
+            prepare: { stage in
+                try stage.make("a.db", "delete", commits: 4)
+                try stage.sign("a.db")
+                try stage.make("old.db", "wal", commits: 3)
+                try stage.sign("old.db")
+            },
+            act: { try $0.replaceUnderLog() }
+        ),
     ]
 }
 
 extension CrashStage {
+    /// A staged copy of a.db takes the place of old.db, whose last commits are in its log alone.
+    func replaceUnderLog() throws {
+        try shell("cp a.db staged.tmp")
+        let holder = try hold("old.db")
+        checks.append { _ in try holder.kill() }
+        try run("old.db") { $0.commit(4) }
+        let (old, new) = (acknowledged["old.db"] ?? [], acknowledged["a.db"] ?? [])
+        forget("old.db")
+        checks.append { stage in
+            // The old content with all that was committed, or the new one, and nothing between.
+            let isNew = try stage.primary.sqlite3("old.db", "SELECT name FROM signature;") == "a.db"
+            try stage.expectSigned(isNew ? "a.db" : "old.db", isNew ? new : old, under: ["old.db"])
+            try check(isNew || Files.exists(stage.primary.path("staged.tmp")), "the copy is there")
+        }
+        try shell("mv staged.tmp old.db")
+        checks.append { try $0.expectSigned("a.db", new, under: ["old.db"]) }
+    }
+
     /// Copies a database onto the mount with a program that knows nothing of databases.
     func copyIn(_ name: String) throws {
         let source = primary.settings.folder + "/" + name

@@ -56,6 +56,22 @@ extension CrashScene {
             }
         ),
         CrashScene(
+            name: "start in the middle of a replacement",
+            isPrimary: true,
+            points: [.recoveryReplacementRename],
+            ending: .kill,
+            prepare: { stage in
+                try stage.make("a.db", "delete", commits: 4)
+                try stage.sign("a.db")
+                try stage.make("old.db", "wal", commits: 3)
+                try stage.sign("old.db")
+                try stage.primary.stop()
+                let fault = ["names.replace.rename", "names.replace.aside"][stage.below(2)]
+                try stage.primary.start(environment: [FaultPlan.variable: fault + "=kill@1"])
+                try? stage.replaceUnderLog()
+            }
+        ),
+        CrashScene(
             name: "start with a damaged record",
             isPrimary: true,
             points: [.recoveryDamagedRename],
