@@ -33,7 +33,8 @@ export function readSettings(env) {
   return {
     file: replicaFile(env),
     pollMs: milliseconds(env, 'LITEFS_ZERO_POLL_MS', 1000, { from: 10, to: 60_000 }),
-    maxLagMs: milliseconds(env, 'LITEFS_ZERO_MAX_LAG_MS', 10_000, { from: 1, to: 86_400_000 }),
+    // The lag is the time since the primary's last word, and that comes every second.
+    maxLagMs: milliseconds(env, 'LITEFS_ZERO_MAX_LAG_MS', 10_000, { from: 3_000, to: 86_400_000 }),
     remindMs: milliseconds(env, 'LITEFS_ZERO_REMIND_MS', 30_000, { from: 100, to: 3_600_000 }),
     sqlite: env.LITEFS_ZERO_SQLITE || '@rocicorp/zero-sqlite3',
     journalModes: (env.LITEFS_ZERO_TEST_JOURNAL_MODES || 'wal2').split(','),

@@ -284,8 +284,9 @@ test('a replica that cannot be read is said to be, and read again when it can', 
   mount.database?.exec('ALTER TABLE "_zero.replicationState" RENAME TO away');
   mount.step();
   await standIn.line('unreadable');
-  mount.database?.exec('ALTER TABLE away RENAME TO "_zero.replicationState"');
-  mount.commitInSilence('02');
+  mount.database?.exec(
+    `BEGIN; UPDATE away SET stateVersion = '02'; ALTER TABLE away RENAME TO "_zero.replicationState"; COMMIT`,
+  );
   await standIn.notification('02');
   await standIn.line('readable');
 });

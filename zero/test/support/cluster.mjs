@@ -1,6 +1,6 @@
 // A primary and a replica: real daemons with real mounts, and a writer on the primary.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -138,6 +138,8 @@ export class Cluster {
     for (const { child } of this.#writers) child.kill('SIGKILL');
     await this.replica.stop();
     await this.primary.stop();
+    // Logs of programs that outlived a mount are immutable.
+    spawnSync('chattr', ['-R', '-f', '-i', this.folder]);
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
 }
