@@ -78,7 +78,10 @@ let package = Package(
         ),
         room(
             "Mount",
-            ["Store", "Capture", "SQLiteFormat", "LTX", "FUSE", "POSIX", "Faults", "Logging", "Metrics"]
+            [
+                "Store", "Capture", "SQLiteFormat", "LTX", "FUSE", "JSON", "POSIX", "Faults", "Logging",
+                "Metrics",
+            ]
         ),
         room("Replication", ["Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics", "JSON"]),
 
@@ -179,7 +182,9 @@ let package = Package(
         ),
         .target(
             name: "Harness",
-            dependencies: ["CNamespaces", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP"],
+            dependencies: [
+                "CNamespaces", "CShims", "CSQLite", "POSIX", "LTX", "SQLiteFormat", "JSON", "HTTP",
+            ],
             path: "Tests/Support/Harness",
             exclude: ["README.md"],
             swiftSettings: strict

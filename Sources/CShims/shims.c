@@ -85,9 +85,21 @@ int cshims_is_open_for_writing(int fd) {
     }
     return errno == EAGAIN ? 1 : -1;
 }
+int cshims_identity(int fd, unsigned long long identity[4]) {
+    struct statx status;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status) != 0) return -1;
+    int generation = 0;
+    if (ioctl(fd, FS_IOC_GETVERSION, &generation) != 0) generation = 0;
+    identity[0] = status.stx_ino;
+    identity[1] = status.stx_mask & STATX_BTIME ? (unsigned long long)status.stx_btime.tv_sec : 0;
+    identity[2] = status.stx_mask & STATX_BTIME ? status.stx_btime.tv_nsec : 0;
+    identity[3] = (unsigned)generation;
+    return 0;
+}
 int cshims_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 int cshims_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 int cshims_inotify_next_write(int fd, const char *path) { return inotify_add_watch(fd, path, IN_MODIFY | IN_ONESHOT); }
+int cshims_inotify_watch(int fd, const char *path, unsigned mask) { return inotify_add_watch(fd, path, mask); }
 int cshims_syncfs(int fd) { return syncfs(fd); }
 int cshims_fallocate(int fd, int mode, off_t offset, off_t length) { return fallocate(fd, mode, offset, length); }
 int cshims_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {

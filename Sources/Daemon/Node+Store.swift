@@ -51,8 +51,11 @@ extension Node {
             setUp: { session in
                 try decidePassthrough(session, fileSystem, store)
                 store.start(mount: session.root, path: dir)
+                store.add(fileSystem.announcer)
+                fileSystem.announcer.start(root: session.root) { session.invalidate(name: $0, in: $1) }
             },
             tearDown: {
+                fileSystem.announcer.stop()
                 store.stop()
                 fileSystem.leave()
             },

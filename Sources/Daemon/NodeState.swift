@@ -45,9 +45,16 @@ final class NodeState: NodeStatus, NodeView {
 
     func lag(of name: DatabaseName) -> Lag { isCandidate ? .none : client?.lag(of: name) ?? .unknown }
 
+    var isPrimary: Bool { isCandidate }
+
     var connectedPrimary: String? { primaryHostname }
 
     var lagMilliseconds: Int64 { Int64(lag.milliseconds) }
+
+    func lagMilliseconds(of name: DatabaseName) -> Int64? {
+        let lag = lag(of: name)
+        return lag.isKnown ? Int64(lag.milliseconds) : nil
+    }
 
     var lastPrimaryMilliseconds: Int64 {
         let lag = lag

@@ -17,13 +17,15 @@ enum InodeKind: Sendable {
     case symbolicLink
     /// A file whose content the daemon makes up.
     case special(SpecialFile)
+    /// The folder `.litefs`.
+    case statusFolder
 
     /// The file in the data directory that is open for it.
     var backing: BackingFile? {
         switch self {
         case .database(_, _, let file): file
         case .local(let file): file
-        case .folder, .symbolicLink, .special: nil
+        case .folder, .symbolicLink, .special, .statusFolder: nil
         }
     }
 }
@@ -93,6 +95,8 @@ final class Inode: Sendable {
 /// programs that it shares no lock with.
 final class InodeTable: Sendable {
     static let root: InodeNumber = 1
+    /// The folder `.litefs`.
+    static let statusFolder: InodeNumber = 2
 
     private struct State {
         var inodes: [InodeNumber: Inode] = [:]
@@ -104,13 +108,20 @@ final class InodeTable: Sendable {
 
     init() {
         let root = Inode(number: Self.root, kind: .folder, place: nil)
-        state = Mutex(State(inodes: [Self.root: root]))
+        let place = Inode.Place(folder: Self.root, name: StatusFolder.name)
+        let status = Inode(number: Self.statusFolder, kind: .statusFolder, place: place)
+        state = Mutex(State(inodes: [Self.root: root, Self.statusFolder: status], names: [place: status]))
     }
 
     /// The inode of a number that the kernel sent.
     func inode(_ number: InodeNumber) throws(Errno) -> Inode {
         guard let inode = state.withLock({ $0.inodes[number] }) else { throw .stale }
         return inode
+    }
+
+    /// Whether the kernel holds the inode of a name: it was looked up, and is cached or in use.
+    func isHeld(_ place: Inode.Place) -> Bool {
+        inode(at: place)?.withState { $0.lookups > 0 } ?? false
     }
 
     /// The inode that has a name, if the kernel was told of it.
@@ -142,6 +153,7 @@ final class InodeTable: Sendable {
     private static func isSame(_ left: InodeKind, _ right: InodeKind) -> Bool {
         switch (left, right) {
         case (.folder, .folder), (.local, .local), (.symbolicLink, .symbolicLink): true
+        case (.statusFolder, .statusFolder): true
         case (.database(_, let one, let file), .database(_, let other, let another)):
             one == other && file === another
         case (.special(let one), .special(let other)): one == other
@@ -158,7 +170,7 @@ final class InodeTable: Sendable {
                 inode.lookups -= min(count, inode.lookups)
                 return (inode.lookups == 0, inode.place)
             }
-            guard isGone else { return }
+            guard isGone, number != Self.statusFolder else { return }
             state.inodes[number] = nil
             if let place, state.names[place] === inode { state.names[place] = nil }
         }

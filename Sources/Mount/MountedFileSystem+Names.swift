@@ -42,6 +42,7 @@ extension MountedFileSystem {
             let policy = openDatabaseFile(database, kind, file, inode)
             return (try entry(inode), policy)
         }
+        if parent == InodeTable.statusFolder, isOwn { return (try entry(try announce(place)), .direct) }
         guard name != ".primary" else { throw .accessDenied }
         try checkLocalChange(place)
         try FaultPoint.localCreate.pass()
@@ -121,6 +122,7 @@ extension MountedFileSystem {
             try Files.unlink(path)
             _ = try BackingFile.open(path, [.readWrite, .create, .exclusive])
             inodes.replaced(place)
+            announcer.forget(place.name)
         }
     }
 
@@ -173,7 +175,9 @@ extension MountedFileSystem {
         try database.adopt(.database, file, from: path)
         inode.withState { $0.kind = .database(database, .database, file) }
         for (kind, old) in before where kind != .database && old != nil && database.file(kind) !== old {
-            inodes.replaced(Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix))
+            let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
+            inodes.replaced(place)
+            announcer.forget(place.name)
             guard let renewed = database.file(kind) else { continue }
             FilePermissions.copy(file.descriptor, to: renewed.descriptor)
         }
@@ -207,8 +211,10 @@ extension MountedFileSystem {
         switch try resolve(place, isOwn: isOwn) {
         case nil:
             throw .noEntry
-        case .folder:
+        case .folder, .statusFolder:
             throw .isDirectory
+        case .special(.status) where isOwn:
+            statusFolder.withdraw(name)
         case .special:
             throw .accessDenied
         case .local, .symbolicLink:
@@ -465,10 +471,11 @@ extension MountedFileSystem {
     /// The names in a folder.
     public func list(_ number: InodeNumber) throws(Errno) -> [ListedName] {
         let inode = try inodes.inode(number)
+        if number == InodeTable.statusFolder { return statusFolder.names }
         guard case .folder = inode.kind else { throw .notDirectory }
         var names: [ListedName] = []
         let path = try folderPath(inode.place)
-        for entry in try Files.list(path) {
+        for entry in try Files.list(path) where number != InodeTable.root || entry.name != StatusFolder.name {
             names.append(ListedName(name: entry.name, inode: 0, type: entry.type))
         }
         if number == InodeTable.root { names += rootNames() }
@@ -489,6 +496,13 @@ extension MountedFileSystem {
             names.append(database.name.text + "-pos")
         }
         return names.map { ListedName(name: $0, inode: 0, type: S_IFREG) }
+            + [ListedName(name: StatusFolder.name, inode: InodeTable.statusFolder, type: S_IFDIR)]
+    }
+
+    /// The daemon makes the name of a status file known to the kernel.
+    private func announce(_ place: Inode.Place) throws(Errno) -> Inode {
+        guard let kind = statusFolder.announce(place.name) else { throw .noEntry }
+        return inodes.lookedUp(place, kind)
     }
 
     /// Puts a folder's names on disk.
@@ -496,6 +510,7 @@ extension MountedFileSystem {
     /// In the root folder they are those of all databases, dropped ones included.
     public func synchronizeDirectory(_ number: InodeNumber) throws(Errno) {
         let inode = try inodes.inode(number)
+        if case .statusFolder = inode.kind { return }
         let path = try folderPath(inode.place)
         try Files.synchronizeDirectory(path)
         guard number == InodeTable.root else { return }

@@ -36,6 +36,10 @@ public final class MountedFileSystem: FileSystem {
     private let isLeft = Atomic<Bool>(false)
     /// Names in the root folder of files that lay beside a database which was removed, and that nobody changed since.
     let leftBehind = Mutex<Set<String>>([])
+    /// The folder `.litefs`.
+    let statusFolder: StatusFolder
+    /// Tells who watches it.
+    public let announcer: StatusAnnouncer
 
     /// Shows `store`.
     ///
@@ -44,6 +48,8 @@ public final class MountedFileSystem: FileSystem {
         self.store = store
         self.node = node
         self.logger = logger
+        statusFolder = StatusFolder(store)
+        announcer = StatusAnnouncer(store, statusFolder, inodes, logger)
         localDirectory = store.dataDirectory + "/local"
         timeout = store.isPrimary ? 86_400 : 1
         absentTimeout = store.isPrimary ? 86_400 : 0
@@ -88,6 +94,7 @@ public final class MountedFileSystem: FileSystem {
     /// What a name stands for.
     func resolve(_ place: Inode.Place, isOwn: Bool) throws(Errno) -> InodeKind? {
         if place.folder == InodeTable.root, let kind = resolveInRoot(place.name, isOwn: isOwn) { return kind }
+        if place.folder == InodeTable.statusFolder { return statusFolder.resolve(place.name, isOwn: isOwn) }
         let path = try localPath(place)
         do throws(Errno) {
             let status = try Files.status(path)
@@ -101,6 +108,7 @@ public final class MountedFileSystem: FileSystem {
 
     private func resolveInRoot(_ name: String, isOwn: Bool) -> InodeKind? {
         if name == ".lag" { return .special(.lag) }
+        if name == StatusFolder.name { return .statusFolder }
         if name == ".primary" { return node.connectedPrimary == nil ? nil : .special(.primary) }
         if store.staysLocal(name) { return nil }
         if let database = shownDatabase(name, isOwn: isOwn), let file = database.file(.database) {
@@ -122,6 +130,10 @@ public final class MountedFileSystem: FileSystem {
         case file(DatabaseFileKind)
         case position
         case lock
+    }
+
+    func isStatusFolder(_ place: Inode.Place) -> Bool {
+        place.folder == InodeTable.root && place.name == StatusFolder.name
     }
 
     /// The database that a name with one of the known suffixes belongs to.
@@ -149,8 +161,9 @@ public final class MountedFileSystem: FileSystem {
         let place = Inode.Place(folder: parent, name: name)
         let isOwn = isOwn(caller)
         guard let kind = try resolve(place, isOwn: isOwn) else {
-            return .absent(timeout: absentTimeout(of: name))
+            return .absent(timeout: parent == InodeTable.statusFolder ? 0 : absentTimeout(of: name))
         }
+        if !isOwn { statusFolder.noteLookup(kind) }
         let inode = inodes.lookedUp(place, kind)
         return .found(try entry(inode, isHidden: isHidden(kind)))
     }
@@ -167,7 +180,11 @@ public final class MountedFileSystem: FileSystem {
 
     /// Names are believed for longer than the attributes of what they name.
     private func nameTimeout(_ inode: Inode) -> Double {
-        if case .special = inode.kind { 0 } else { timeout }
+        switch inode.kind {
+        // Whoever wants to watch a file, or the folder, asks for its name first.
+        case .special, .statusFolder: 0
+        default: timeout
+        }
     }
 
     func entry(_ inode: Inode, isHidden: Bool = false) throws(Errno) -> Entry {
@@ -223,16 +240,19 @@ public final class MountedFileSystem: FileSystem {
             guard status.isSymbolicLink else { throw .stale }
             return finished(status.raw, inode, timeout)
         case .special(let file):
-            let content = file.content(node)
+            let (size, modified) = file.size(node)
             var status = stat()
             status.st_mode = S_IFREG | file.mode
-            status.st_size = off_t(content.bytes.count)
+            status.st_size = off_t(size)
             status.st_nlink = 1
             (status.st_uid, status.st_gid) = owner
-            status.st_mtim = timespec(
-                tv_sec: Int(content.modified / 1000),
-                tv_nsec: Int(content.modified % 1000) * 1_000_000
-            )
+            status.st_mtim = timespec(tv_sec: Int(modified / 1000), tv_nsec: Int(modified % 1000) * 1_000_000)
+            return finished(status, inode, 0)
+        case .statusFolder:
+            var status = stat()
+            status.st_mode = S_IFDIR | 0o555
+            status.st_nlink = 2
+            (status.st_uid, status.st_gid) = owner
             return finished(status, inode, 0)
         }
     }
@@ -275,7 +295,7 @@ public final class MountedFileSystem: FileSystem {
             if changes.accessed != nil || changes.modified != nil {
                 try Files.setTimes(ofLink: path, accessed: changes.accessed, modified: changes.modified)
             }
-        case .special:
+        case .special, .statusFolder:
             break
         }
         return try attributes(inode)
@@ -285,6 +305,7 @@ public final class MountedFileSystem: FileSystem {
     ///
     /// A file without a name is one of those: no other can lose it on a replica.
     func checkLocalChange(_ place: Inode.Place?) throws(Errno) {
+        if let place, place.folder == InodeTable.statusFolder || isStatusFolder(place) { throw .accessDenied }
         if store.isPrimary { return }
         guard let place else { return }
         guard store.staysLocal(try inodes.rootName(of: place)) else { throw .accessDenied }
@@ -306,10 +327,13 @@ public final class MountedFileSystem: FileSystem {
         case .local:
             if isForWriting { try checkLocalChange(inode.place) }
             inode.opened(try openLocal(inode))
-        case .folder:
+        case .folder, .statusFolder:
             throw .isDirectory
         case .symbolicLink:
             throw .tooManyLinks
+        case .special(.status):
+            if isForWriting, !isOwn(caller) { throw .accessDenied }
+            return .direct
         case .special:
             return .direct
         }
@@ -368,7 +392,7 @@ public final class MountedFileSystem: FileSystem {
             return bytes.count
         case .symbolicLink:
             throw .tooManyLinks
-        case .folder:
+        case .folder, .statusFolder:
             throw .isDirectory
         }
     }
@@ -392,11 +416,14 @@ public final class MountedFileSystem: FileSystem {
             }
             nameOnce(inode)
             try openLocal(inode).descriptor.write(bytes, at: offset, passing: .localWrite)
+        case .special(.status):
+            // The kernel tells who watches the file; the content is made up anyway.
+            guard isOwn(caller) else { throw .accessDenied }
         case .special(.position), .special(.lock), .special(.lag), .special(.primary):
             throw .accessDenied
         case .symbolicLink:
             throw .tooManyLinks
-        case .folder:
+        case .folder, .statusFolder:
             throw .isDirectory
         }
     }

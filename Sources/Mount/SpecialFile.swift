@@ -7,10 +7,14 @@ import Store
 ///
 /// Called on FUSE threads; must not wait.
 public protocol NodeStatus: AnyObject, Sendable {
+    /// Whether this node is the primary.
+    var isPrimary: Bool { get }
     /// Host name of the primary, on a replica that is connected to it; nil otherwise.
     var connectedPrimary: String? { get }
     /// Milliseconds that this node is behind: 0 on the primary, 2147483647 before the first synchronisation.
     var lagMilliseconds: Int64 { get }
+    /// Milliseconds that a database is behind, nil while that is not known.
+    func lagMilliseconds(of name: DatabaseName) -> Int64?
     /// Time of the last word from the primary, milliseconds since 1970.
     var lastPrimaryMilliseconds: Int64 { get }
 }
@@ -25,12 +29,15 @@ enum SpecialFile: Equatable, Sendable {
     case position(Database)
     /// `NAME-lock`: for the HALT lock.
     case lock(Database)
+    /// `.litefs/NAME.json`: what a reader on this node has to know of a database.
+    case status(Database)
 
     static func == (left: SpecialFile, right: SpecialFile) -> Bool {
         switch (left, right) {
         case (.primary, .primary), (.lag, .lag): true
         case (.position(let one), .position(let other)): one === other
         case (.lock(let one), .lock(let other)): one === other
+        case (.status(let one), .status(let other)): one === other
         default: false
         }
     }
@@ -40,6 +47,8 @@ enum SpecialFile: Equatable, Sendable {
         switch self {
         case .primary, .lag, .lock: 0o444
         case .position: 0o666
+        // The daemon writes to it, so that the kernel tells who watches it.
+        case .status: 0o644
         }
     }
 
@@ -55,7 +64,18 @@ enum SpecialFile: Equatable, Sendable {
             return (Array("\(summary.position)\n".utf8), summary.timestamp)
         case .lock:
             return ([], 0)
+        case .status(let database):
+            return (StatusDocument.bytes(of: database, node), database.currentSummary.timestamp)
         }
+    }
+
+    /// Bytes of the content and time of the last change, without making the content where that is not needed.
+    func size(_ node: any NodeStatus) -> (bytes: Int, modified: Int64) {
+        if case .status(let database) = self {
+            return (StatusDocument.byteCount(of: database.name), database.currentSummary.timestamp)
+        }
+        let content = content(node)
+        return (content.bytes.count, content.modified)
     }
 
     /// `%+010d\n`.

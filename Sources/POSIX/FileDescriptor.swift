@@ -219,6 +219,32 @@ extension FileDescriptor {
         _ = try retrying { Int(cshims_set_immutable(rawValue, isImmutable ? 1 : 0)) }
     }
 
+    /// A number that only this file has, for as long as it exists: another one differs, also when it got the same inode number.
+    ///
+    /// It is made of what the file system keeps about the file, so it is the same after a restart, whatever the file's name. A copy
+    /// is another file.
+    public func identity() throws(Errno) -> UInt64 {
+        var parts: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        let descriptor = rawValue
+        _ = try withUnsafeMutableBytes(of: &parts) { bytes in
+            Result { () throws(Errno) in
+                try retrying {
+                    Int(cshims_identity(descriptor, bytes.assumingMemoryBound(to: UInt64.self).baseAddress))
+                }
+            }
+        }
+        .get()
+        return [parts.0, parts.1, parts.2, parts.3].reduce(0) { Self.mixed($0 ^ $1) }
+    }
+
+    /// A permutation of the 64-bit numbers that scatters them (the finalizer of SplitMix64).
+    private static func mixed(_ number: UInt64) -> UInt64 {
+        var mixed = number &+ 0x9E37_79B9_7F4A_7C15
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+
     /// Whether an open file, of any process or mount, may write to the file, which is open for reading only here.
     ///
     /// - Throws: `EINVAL` where the file system has no leases, which tell it.

@@ -23,9 +23,13 @@ public enum Files {
     /// Removes a file's name.
     ///
     /// With `ifExists` a missing file is no error.
-    public static func unlink(_ path: String, ifExists: Bool = false) throws(Errno) {
+    public static func unlink(
+        _ path: String,
+        in directory: Int32 = AT_FDCWD,
+        ifExists: Bool = false
+    ) throws(Errno) {
         do throws(Errno) {
-            _ = try retrying { Int(Glibc.unlink(path)) }
+            _ = try retrying { Int(unlinkat(directory, path, 0)) }
         } catch {
             if !(ifExists && error == .noEntry) { throw error }
         }

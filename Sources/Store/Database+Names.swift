@@ -76,13 +76,13 @@ extension Database {
     }
 
     /// What is larger is compared when the rename has returned: it would keep everybody from all names of the folder.
-    private static let comparedAtOnce: Int64 = 16 << 20
+    public static let comparedAtOnce: Int64 = 16 << 20
 
     /// Compares what was adopted, now, unless it is large: the caller knows that nobody is writing (a rename).
-    public func reconcileAdopted() throws(Errno) {
+    public func reconcileAdopted(upTo size: Int64 = comparedAtOnce) throws(Errno) {
         try changing { () throws(Errno) in
             guard !journal.isActive, wal.committedFrames == 0, !isTableUnknown,
-                try files.database?.size() ?? 0 <= Self.comparedAtOnce
+                try files.database?.size() ?? 0 <= size
             else { return }
             try emitDatabaseFile {}
             if unrecorded == nil { needsReconcile = false }

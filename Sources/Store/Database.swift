@@ -186,6 +186,25 @@ public final class Database: @unchecked Sendable {
         }
     }
 
+    /// What a program that opens the database on this node has to know of its file; nil when there is none.
+    public struct FileFacts: Sendable {
+        /// Differs when the name has another file than before: who has the database open must open it again.
+        public var generation: UInt64
+        /// What `PRAGMA journal_mode` answers: `delete`, `wal` or `wal2`.
+        public var journalMode: String
+    }
+
+    /// What is to be known of the database file now.
+    public var fileFacts: FileFacts? {
+        let (file, header) = locked { (isShown ? files.database : nil, databaseHeader()) }
+        guard let file, let generation = try? file.descriptor.identity() else { return nil }
+        let mode = header.flatMap { JournalMode(readVersion: $0.readVersion) } ?? .rollback
+        return FileFacts(
+            generation: generation,
+            journalMode: mode == .rollback ? "delete" : mode == .wal ? "wal" : "wal2"
+        )
+    }
+
     /// Position of the last transaction that is in the log, and so can be sent.
     public var storedPosition: Position {
         locked { queue.first?.before ?? position }

@@ -22,7 +22,7 @@ public struct DatabaseName: Hashable, Comparable, Sendable, CustomStringConverti
             throw DatabaseNameError(text, "it contains '/'; use a plain file name")
         }
         if text.utf8.contains(0) { throw DatabaseNameError(text, "it contains a NUL byte") }
-        if text == ".primary" || text == ".lag" {
+        if text == ".primary" || text == ".lag" || text == ".litefs" {
             throw DatabaseNameError(text, "it is a special file of the mount")
         }
         if let suffix = Self.suffixes.first(where: { text.hasSuffix($0) }) {

@@ -8,7 +8,7 @@ import POSIX
 /// thread leaves the shared table when it starts and keeps only the root folder of the mount.
 ///
 /// What it opens, it closes: a descriptor's number means nothing to other threads, nor theirs to it.
-final class MountThread: Sendable {
+package final class MountThread: Sendable {
     /// Work for the thread.
     ///
     /// It lets go of the work's closure before it is reported as done.
@@ -64,7 +64,7 @@ final class MountThread: Sendable {
     }
 
     /// Runs `body` on the thread and waits for it.
-    func run<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    package func run<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         // SAFETY: the other thread writes it before it reports that the work is done, which is awaited.
         nonisolated(unsafe) var outcome: Swift.Result<Result, Failure>?
         withoutActuallyEscaping(body) { body in
@@ -87,7 +87,7 @@ final class MountThread: Sendable {
     }
 
     /// Ends the thread and with it everything it has open.
-    func stop() {
+    package func stop() {
         state.withLock { $0.pointee.isStopping = true }
         state.wakeAll()
         thread.join()

@@ -156,6 +156,11 @@ public final class Store: Sendable {
     /// Whether a thread is one of this process that works on the own mount.
     public func isOwn(thread: Int32) -> Bool { context.ownThreads.contains(thread) }
 
+    /// A thread for I/O through the own mount, whose root folder is `root`.
+    package func mountThread(_ name: String, root: Int32) -> MountThread {
+        MountThread(name, root: root, ownThreads: context.ownThreads)
+    }
+
     /// Adds somebody who wants to know about changes.
     public func add(_ observer: any StoreObserver) { context.add(observer) }
 

@@ -139,3 +139,23 @@ final class TemporaryFolder {
     #expect(MonotonicTime.now + .nanoseconds(Int64.max) == MonotonicTime(nanoseconds: .max))
     #expect(Duration.seconds(Int64.max).nanoseconds == .max)
 }
+
+@Test func aFileIsKnownByItsIdentityAndNoOtherHasIt() throws {
+    let folder = try TemporaryFolder()
+    func made(_ name: String) throws -> UInt64 {
+        try FileDescriptor.open(folder.path + "/" + name, [.readWrite, .create, .exclusive]).identity()
+    }
+    let first = try made("f")
+    let writer = try FileDescriptor.open(folder.path + "/f", .readWrite)
+    try writer.write([1, 2, 3], at: 0)
+    try Files.rename(folder.path + "/f", folder.path + "/g")
+    #expect(try FileDescriptor.open(folder.path + "/g", .readOnly).identity() == first)
+    // The inode number of a file that is gone is given again.
+    var identities: Set<UInt64> = [first]
+    try Files.unlink(folder.path + "/g")
+    for _ in 0..<20 {
+        identities.insert(try made("f"))
+        try Files.unlink(folder.path + "/f")
+    }
+    #expect(identities.count == 21)
+}

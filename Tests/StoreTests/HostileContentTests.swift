@@ -55,7 +55,7 @@ import Testing
             try database.write(.database, file, bytes, at: 0, isOwn: false)
         }
         try database.truncate(.database, file, to: 1 << 43, isOwn: false)
-        #expect(throws: Errno.self) { try database.reconcileAdopted() }
+        #expect(throws: Errno.self) { try database.reconcileAdopted(upTo: .max) }
         #expect(database.summary.pageCount == 0)
         #expect(database.summary.position == .zero)
         // The file as it should be is a transaction.
@@ -64,7 +64,7 @@ import Testing
         try sound.withUnsafeBytes { bytes in
             try database.write(.database, file, bytes, at: 0, isOwn: false)
         }
-        try database.reconcileAdopted()
+        try database.reconcileAdopted(upTo: .max)
         #expect(database.summary.pageCount == 1)
         store.close()
     }

@@ -52,10 +52,15 @@ int cshims_set_immutable(int fd, int is_immutable);
 int cshims_is_open_for_writing(int fd);
 
 int cshims_eventfd(void);
+// What tells one file from another that had its inode number before: number, time of birth, generation of the file system; 0 where one
+// is not known. -1 on error.
+int cshims_identity(int fd, unsigned long long identity[4]);
 // inotify(7) is not in Swift's Glibc. A non-blocking descriptor; -1 on error.
 int cshims_inotify(void);
 // Makes it readable at the next write to the file, once.
 int cshims_inotify_next_write(int fd, const char *path);
+// As inotify_add_watch(2).
+int cshims_inotify_watch(int fd, const char *path, unsigned mask);
 int cshims_syncfs(int fd);
 int cshims_fallocate(int fd, int mode, off_t offset, off_t length);
 int cshims_renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags);
