@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { Cluster, reasonToSkip } from './support/cluster.mjs';
 import Database from './support/sqlite.cjs';
@@ -84,6 +85,17 @@ describe('on a real mount', { skip: reasonToSkip() }, () => {
       assert.equal(row.id, Number(row.stateVersion) - 1);
     }
     assert.equal(standIn.logged('no-events').length, 0);
+  });
+
+  test('a watch that is old is told of a commit after a long rest as well', async () => {
+    const { writer, standIn } = await following('old.db', { LITEFS_ZERO_POLL_MS: '60000' });
+    // litefs finds out now and then whether anybody watches; it must not come to the wrong end.
+    for (const [index, rest] of [0, 6_000, 100, 12_000].entries()) {
+      await pause(rest);
+      const version = String(index + 2).padStart(8, '0');
+      await writer.do(`commit ${version}`);
+      await standIn.notification(version);
+    }
   });
 
   test('commits without a pause are put together, in order, and the last one arrives', async t => {

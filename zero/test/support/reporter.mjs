@@ -6,9 +6,9 @@ let skipped = 0;
 
 export default async function* report(source) {
   for await (const { type, data } of source) {
-    // A file is no check of its own, unless it could not be run.
-    const isFile = data?.name !== undefined && data.file?.endsWith(data.name);
-    if (type === 'test:pass' && !isFile) {
+    // A file and a suite are no checks of their own, unless they could not be run.
+    const isGroup = data?.details?.type === 'suite' || (data?.name !== undefined && data.file?.endsWith(data.name));
+    if (type === 'test:pass' && !(isGroup && data.skip === undefined)) {
       if (data.skip !== undefined) {
         skipped += 1;
         yield `skipped  ${data.name}: ${data.skip}\n`;
