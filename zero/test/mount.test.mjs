@@ -8,6 +8,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { Cluster, reasonToSkip } from './support/cluster.mjs';
+import { copySources } from './support/package.mjs';
 import Database from './support/sqlite.cjs';
 import { stopAll } from './support/stand-in.mjs';
 
@@ -180,6 +181,26 @@ describe('on a real mount', { skip: reasonToSkip() }, () => {
       await next.notification('00000002');
     });
   }
+
+  test('in a container of its own, with another user and started before the mount, it follows all the same', async () => {
+    const name = 'container.db';
+    const writer = cluster.writer(name);
+    await writer.do('create 00000001');
+    await cluster.replica.stop();
+    const within = ['unshare', '--mount', '--propagation', 'slave'];
+    within.push('setpriv', '--reuid', '1000', '--regid', '1000', '--clear-groups');
+    const load = copySources(path.join(cluster.folder, 'replicator'));
+    const standIn = cluster.standIn(name, { LITEFS_ZERO_POLL_MS: '8000' }, { within, load });
+    await standIn.line('waiting', line => line.reason === 'no-mount');
+    await cluster.replica.start();
+    await standIn.follows();
+    await writer.do('commit 00000002');
+    // By its event, not by the next look at the file.
+    await standIn.notification('00000002', 4_000);
+    await cluster.replica.stop();
+    assert.equal(await standIn.ends(), 14);
+    await cluster.replica.start();
+  });
 
   test('a daemon that hangs is said, and what waited goes on when it answers again', async () => {
     const { writer, standIn } = await following('hangs.db', { LITEFS_ZERO_POLL_MS: '100' });

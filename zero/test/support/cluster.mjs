@@ -43,7 +43,7 @@ class Node {
     this.config = path.join(folder, 'litefs.yml');
     fs.mkdirSync(this.mount, { recursive: true });
     const config = {
-      fuse: { dir: this.mount },
+      fuse: { dir: this.mount, 'allow-other': true },
       data: { dir: path.join(folder, 'data') },
       http: { addr: `127.0.0.1:${port}` },
       lease: {
@@ -110,6 +110,10 @@ export class Cluster {
     const cluster = new Cluster();
     const [primary, replica] = [await freePort(), await freePort()];
     cluster.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'litefs-zero-'));
+    fs.chmodSync(cluster.folder, 0o755);
+    // What is mounted in it later appears in the mount namespaces that were made from this one.
+    spawnSync('mount', ['--bind', cluster.folder, cluster.folder]);
+    spawnSync('mount', ['--make-rshared', cluster.folder]);
     cluster.primary = new Node(path.join(cluster.folder, 'primary'), true, primary, primary);
     cluster.replica = new Node(path.join(cluster.folder, 'replica'), false, replica, primary);
     cluster.modules = layOutPackage(cluster.folder);
@@ -126,12 +130,9 @@ export class Cluster {
   }
 
   /** @param {string} name of a database, to be followed on the replica */
-  standIn(name, env = {}, { module = this.modules.replicator, node = this.replica } = {}) {
-    return new StandIn(module, {
-      ZERO_REPLICA_FILE: path.join(node.mount, name),
-      LITEFS_ZERO_TEST_JOURNAL_MODES: 'wal',
-      ...env,
-    });
+  standIn(name, env = {}, { module = this.modules.replicator, node = this.replica, ...options } = {}) {
+    const common = { ZERO_REPLICA_FILE: path.join(node.mount, name), LITEFS_ZERO_TEST_JOURNAL_MODES: 'wal' };
+    return new StandIn(module, { ...common, ...env }, options);
   }
 
   async stop() {
@@ -140,6 +141,7 @@ export class Cluster {
     await this.primary.stop();
     // Logs of programs that outlived a mount are immutable.
     spawnSync('chattr', ['-R', '-f', '-i', this.folder]);
+    spawnSync('umount', ['--lazy', this.folder]);
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
 }

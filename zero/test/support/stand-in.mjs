@@ -30,10 +30,14 @@ export class StandIn {
    * @param {object} [options]
    * @param {string} [options.mode]
    * @param {string} [options.load] what NODE_OPTIONS=--import loads
+   * @param {string[]} [options.within] a command that runs Node
    */
-  constructor(module, env, { mode = 'serving', load = REGISTER } = {}) {
+  constructor(module, env, { mode = 'serving', load = REGISTER, within = [] } = {}) {
     const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+    const [execPath, ...execArgv] = [...within, process.execPath];
     this.child = fork(module, [mode], {
+      execPath,
+      execArgv,
       detached: true,
       serialization: 'advanced',
       silent: true,
@@ -82,11 +86,10 @@ export class StandIn {
     return this.#until('ready', () => this.messages.some(({ message }) => message[0] === 'ready'));
   }
 
-  /** @param {string} watermark @returns {Promise<any>} */
-  notification(watermark) {
-    return this.#until(`a notification of ${watermark}`, () =>
-      this.notifications.find(notification => notification.watermark === watermark),
-    );
+  /** @param {string} watermark @param {number} [ms] @returns {Promise<any>} */
+  notification(watermark, ms) {
+    const find = () => this.notifications.find(notification => notification.watermark === watermark);
+    return this.#until(`a notification of ${watermark}`, find, ms);
   }
 
   /** Ready, subscribed, and the first notification came. */
