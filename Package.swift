@@ -143,7 +143,7 @@ let package = Package(
         // Measures the daemon against a native folder; not shipped with it.
         .executableTarget(
             name: "litefs-bench",
-            dependencies: ["CSQLite", "POSIX", "JSON"],
+            dependencies: ["CSQLite", "POSIX", "JSON", "WAL2"],
             path: "Benchmarks/litefs-bench",
             exclude: ["README.md"],
             swiftSettings: strict

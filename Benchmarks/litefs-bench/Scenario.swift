@@ -26,6 +26,7 @@ struct Scenario: Sendable {
         Scenario(name: "processor", database: "processor.db", run: processor),
         Scenario(name: "burst", database: "burst.db", run: burst),
         Scenario(name: "latency", database: "latency.db", run: latency),
+        Scenario(name: "wal2-latency", database: "wal2.db", run: wal2Latency),
         Scenario(name: "fresh-replica", database: "fresh.db", run: freshReplica),
         Scenario(name: "memory", database: "memory.db", run: memory),
         Scenario(name: "catch-up", database: "catchup.db", run: catchUp),
