@@ -4,7 +4,7 @@ import Metrics
 import Replication
 import Store
 
-/// The HTTP API of a node: `/info`, `/events`, `/metrics`, `/export`, `/health/live`, `/health/ready`, `/stream` and
+/// The HTTP API of a node: `/info`, `/events`, `/metrics`, `/export`, `/health/live`, `/health/ready`, `/health/startup`, `/stream` and
 /// `/difference`.
 ///
 /// Knows nothing of connections: a request goes in, an answer comes out. Usable from any thread.
@@ -87,6 +87,7 @@ public final class HTTPAPI: Sendable {
         router.add("GET", "/export", export.handle)
         router.add("GET", "/health/live") { _ in .text("ok\n") }
         router.add("GET", "/health/ready") { _ in health.answer() }
+        router.add("GET", "/health/startup") { _ in health.startup() }
         router.add("POST", "/stream") { streams.handle($0) }
         router.add("POST", "/difference", streams.handleDifference)
         self.router = router

@@ -2,7 +2,7 @@ import HTTP
 import POSIX
 import Replication
 
-/// Answers GET /health/ready: whether programs should use the databases of this node.
+/// Answers GET /health/ready, whether programs should use the databases of this node, and GET /health/startup, whether they can be started.
 struct HealthCheck: Sendable {
     let source: any StreamSource
     let node: any NodeView
@@ -10,9 +10,16 @@ struct HealthCheck: Sendable {
     let maximumLag: Duration
 
     /// 200 and `ready`, or 503 and the reasons, one on each line.
-    func answer() -> HTTPResponse {
-        let reasons = reasons()
-        return reasons.isEmpty ? .text("ready\n") : .error(503, reasons.joined(separator: "\n"))
+    func answer() -> HTTPResponse { Self.answer(reasons()) }
+
+    /// The same for programs that are to be started: a replica with content from before may start while its primary is away.
+    func startup() -> HTTPResponse {
+        let hasContent = source.streamableDatabases.contains { $0.storedPosition.txid != .zero }
+        return Self.answer(hasContent && node.isMounted ? [] : reasons())
+    }
+
+    private static func answer(_ reasons: [String]) -> HTTPResponse {
+        reasons.isEmpty ? .text("ready\n") : .error(503, reasons.joined(separator: "\n"))
     }
 
     private func reasons() -> [String] {

@@ -79,7 +79,7 @@ struct HTTPAPITests {
         #expect(response.headers["Litefs-Cluster-Id"] == nil)
     }
 
-    @Test(arguments: ["/info", "/metrics", "/export", "/health/live", "/health/ready", "/nowhere"])
+    @Test(arguments: ["/info", "/metrics", "/export", "/health/live", "/health/ready", "/health/startup", "/nowhere"])
     func `every answer says who the node is`(path: String) {
         let response = get(TestNode().api(), path)
         #expect(response.headers["Litefs-Id"] == "00000000000000AB")
@@ -173,6 +173,20 @@ struct HTTPAPITests {
         #expect(ready() == (503, "not ready: this replica never had everything from its primary; no route\n"))
         node.source.primary.withLock { $0 = true }
         #expect(ready() == (200, "ready\n"))
+    }
+
+    @Test func `programs may start on a replica that has content, before it knows what the primary has`() {
+        let node = TestNode()
+        let api = node.api()
+        func startup() -> Int { get(api, "/health/startup").status }
+        node.set { $0.lag = .unknown }
+        #expect(get(api, "/health/ready").status == 503)
+        #expect(startup() == 200)
+        node.set { $0.isMounted = false }
+        #expect(startup() == 503)
+        node.set { $0.isMounted = true }
+        node.database.isEmpty.withLock { $0 = true }
+        #expect(startup() == 503)
     }
 
     @Test func `a stream is answered by the stream server`() {

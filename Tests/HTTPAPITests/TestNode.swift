@@ -83,6 +83,7 @@ final class TestDatabase: StreamableDatabase {
     let log: TransactionLog
     let failure = Mutex<StoreError?>(nil)
     let isBroken = Mutex(false)
+    let isEmpty = Mutex(false)
 
     init() {
         do {
@@ -95,7 +96,9 @@ final class TestDatabase: StreamableDatabase {
         }
     }
 
-    var storedPosition: Position { .zero }
+    var storedPosition: Position {
+        isEmpty.withLock { $0 } ? .zero : Position(txid: TXID(1), postApply: .zero)
+    }
     var capturedPosition: Position { .zero }
 
     func consistentRead(deadline: MonotonicTime) throws -> any ConsistentRead {

@@ -96,7 +96,7 @@ class Pods(unittest.TestCase):
         """the probes of litefs ask the health checks, and no long copy is cut off"""
         def check(manifests, workload, names):
             sidecar = sidecar_of(workload)
-            for probe, path in (("startup", "ready"), ("readiness", "ready"), ("liveness", "live")):
+            for probe, path in (("startup", "startup"), ("readiness", "ready"), ("liveness", "live")):
                 get = sidecar[f"{probe}Probe"]["httpGet"]
                 self.assertEqual((get["path"], get["port"]), (f"/health/{path}", 20202))
             startup = sidecar["startupProbe"]

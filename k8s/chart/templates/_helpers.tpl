@@ -79,10 +79,10 @@ log:
   ports:
     - name: litefs
       containerPort: 20202
-  # The application starts when the mount is there and, on a replica, everything that the primary had.
+  # The application starts when the mount is there and, on a replica, everything that the primary had, or content from before.
   startupProbe:
     httpGet:
-      path: /health/ready
+      path: /health/startup
       port: 20202
     periodSeconds: 1
     timeoutSeconds: 5
