@@ -30,7 +30,7 @@ public struct FuzzTarget: Sendable {
 
     /// All of them, in the order in which they are run.
     public static let all: [FuzzTarget] = [
-        .ltx, .stream, .positions, .comparison, .wal, .capture, .journal, .walIndex, .databaseHeader,
+        .ltx, .stream, .positions, .comparison, .wal, .wal2, .capture, .journal, .walIndex, .databaseHeader,
         .checksums, .config,
         .json,
         .http, .texts, .clock,

@@ -79,7 +79,9 @@ struct HTTPAPITests {
         #expect(response.headers["Litefs-Cluster-Id"] == nil)
     }
 
-    @Test(arguments: ["/info", "/metrics", "/export", "/health/live", "/health/ready", "/health/startup", "/nowhere"])
+    @Test(arguments: [
+        "/info", "/metrics", "/export", "/health/live", "/health/ready", "/health/startup", "/nowhere",
+    ])
     func `every answer says who the node is`(path: String) {
         let response = get(TestNode().api(), path)
         #expect(response.headers["Litefs-Id"] == "00000000000000AB")
