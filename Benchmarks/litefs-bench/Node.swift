@@ -108,9 +108,10 @@ final class Node {
         return (user + system) / 100
     }
 
-    /// How many files of transactions it has of a database.
-    func recordCount(of database: String) throws -> Int {
-        try Files.list(folder + "/data/dbs/" + database + "/ltx").count
+    /// How many files of transactions it has of a database, with those that have no final name yet, or without.
+    func recordCount(of database: String, isPublished: Bool = false) throws -> Int {
+        try Files.list(folder + "/data/dbs/" + database + "/ltx")
+            .count { !isPublished || $0.name.hasSuffix(".ltx") }
     }
 
     /// Removes what it recorded of a database, but not the database itself: it does not know then where that stands.

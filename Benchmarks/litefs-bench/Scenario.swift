@@ -17,6 +17,7 @@ struct Scenario: Sendable {
         Scenario(name: "wal-full-commits", database: "full.db", needsNodes: false, run: fullCommits),
         Scenario(name: "delete-commits", database: "delete.db", needsNodes: false, run: deleteCommits),
         Scenario(name: "bulk-insert", database: "bulk.db", needsNodes: false, run: bulkInsert),
+        Scenario(name: "bulk-load", database: "load.db", run: bulkLoad),
         Scenario(name: "point-selects", database: "points.db", needsNodes: false, run: pointSelects),
         Scenario(name: "scans", database: "scan.db", needsNodes: false, run: scans),
         Scenario(name: "sizes", database: "size.db", needsNodes: false, run: sizes),

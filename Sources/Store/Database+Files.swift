@@ -7,7 +7,9 @@ import SQLiteFormat
 // because it is how commits are seen.
 extension Database {
     /// The current file of a kind, or nil when its name does not exist.
-    public func file(_ kind: DatabaseFileKind) -> BackingFile? { locked { files[kind] } }
+    ///
+    /// Does not wait for whoever has the database's lock.
+    public func file(_ kind: DatabaseFileKind) -> BackingFile? { shown.withLock { $0.files[kind] } }
 
     /// The file of a kind, made if its name does not exist.
     ///
@@ -318,9 +320,11 @@ extension Database {
     /// Page size for the arithmetic of a write; the first write to a new database says it itself.
     private func pageSize(ofWrite bytes: UnsafeRawBufferPointer, at offset: Int64) -> PageSize {
         if offset == 0, bytes.count >= DatabaseHeader.size, let header = try? DatabaseHeader(bytes) {
+            writtenPageSize = header.pageSize
             return header.pageSize
         }
         if let size = table.pageSize { return size }
+        if let size = writtenPageSize, bytes.count == size.bytes { return size }
         return currentPageSize() ?? Self.defaultPageSize
     }
 

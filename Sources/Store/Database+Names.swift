@@ -49,6 +49,7 @@ extension Database {
     /// log may have been put aside while there was no file to compare.
     private func adoptDatabase(_ file: BackingFile) throws(Errno) {
         isShown = true
+        writtenPageSize = nil
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
         let pages = pageSize.pages(toHold: try file.size())
         let all = max(min(pages, 1), table.pageCount)
@@ -184,10 +185,10 @@ extension Database {
 
 extension Database {
     /// Whether the mount shows it.
-    public var isShownOnMount: Bool { locked { isShown } }
+    public var isShownOnMount: Bool { shown.withLock { $0.isShown } }
 
     /// Whether anybody has the database file open.
-    public var isOpenOnMount: Bool { locked { files.database?.isInUse == true } }
+    public var isOpenOnMount: Bool { shown.withLock { $0.files.database?.isInUse == true } }
 
     /// Puts the names of its files on disk, if any of them changed since the last time.
     ///

@@ -110,6 +110,6 @@ extension Database {
 
     /// Notes that a program opened one of the files: what was moved beside the database is the database's now.
     public func noteOpened() {
-        locked { if !movedIn.isEmpty { movedIn = [:] } }
+        if hasMovedIn.load(ordering: .acquiring) { locked { movedIn = [:] } }
     }
 }

@@ -3,6 +3,7 @@ import LTX
 import Logging
 import POSIX
 import SQLiteFormat
+import Synchronization
 
 /// A replicated database: its files, its position, its transaction log.
 ///
@@ -25,12 +26,22 @@ public final class Database: @unchecked Sendable {
     /// The one lock of a database, and what its waiters wait on.
     let monitor = Guarded<Void>(())
 
+    /// What look-ups ask for, which do not wait for a transaction that is being stored: `files` and `isShown` as they are.
+    let shown = Mutex(Shown())
+
+    struct Shown: Sendable {
+        var files = DatabaseFiles()
+        var isShown = false
+    }
+
     // MARK: Guarded by `monitor`
 
     /// Current files; nil where a name does not exist.
     ///
     /// A file that lost its name lives on in the inode that uses it.
-    var files = DatabaseFiles()
+    var files = DatabaseFiles() {
+        didSet { shown.withLock { $0.files = files } }
+    }
     /// Changes to names of its files; those that an earlier process made count as one.
     var nameChanges: UInt64 = 1
     /// How many of them are on disk for certain.
@@ -46,7 +57,9 @@ public final class Database: @unchecked Sendable {
     /// Bytes 18 and 19 of page 1 as the primary has them.
     var versionBytes: (write: UInt8, read: UInt8) = (1, 1)
     /// Whether the mount shows it.
-    var isShown = false
+    var isShown = false {
+        didSet { shown.withLock { $0.isShown = isShown } }
+    }
     /// Why it cannot be written or replicated; nil when all is well.
     var fault: String?
     var isClosing = false
@@ -59,7 +72,13 @@ public final class Database: @unchecked Sendable {
     /// in the place of the database, in it or under its name.
     var isLogGivenUp = false
     /// Files beside the database that were moved to their names and that no program has opened since.
-    var movedIn: [DatabaseFileKind: BackingFile] = [:]
+    var movedIn: [DatabaseFileKind: BackingFile] = [:] {
+        didSet { hasMovedIn.store(!movedIn.isEmpty, ordering: .releasing) }
+    }
+    /// Whether there are such, to be asked without the lock.
+    let hasMovedIn = Atomic<Bool>(false)
+    /// Page size of a file that no transaction is known of yet, as its first write said.
+    var writtenPageSize: PageSize?
     /// Whether the mount hides a file of this name: a program may have it open and take it for the database.
     var hasHiddenNamesake = false
     /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.
@@ -222,7 +241,7 @@ public final class Database: @unchecked Sendable {
 }
 
 /// The open files of a database by kind.
-struct DatabaseFiles {
+struct DatabaseFiles: Sendable {
     var database: BackingFile?
     var journal: BackingFile?
     var wal: BackingFile?

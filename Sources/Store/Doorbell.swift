@@ -11,8 +11,12 @@ final class Doorbell: Sendable {
     private let state = Guarded(State())
 
     func ring() {
-        state.withLock { $0.pointee.isRung = true }
-        state.wakeAll()
+        // Whoever is rung already knows: each write of a long transaction rings.
+        let isNews = state.withLock { state in
+            defer { state.pointee.isRung = true }
+            return !state.pointee.isRung
+        }
+        if isNews { state.wakeAll() }
     }
 
     func stop() {
