@@ -53,6 +53,12 @@ extension MountedFileSystem {
         )
         FilePermissions.give(file.descriptor, to: caller)
         forgetLeft(place)
+        if name.hasPrefix("etilqs_"), !hasToldOfTemporaries.exchange(true, ordering: .relaxed) {
+            logger.warning(
+                "SQLite keeps its temporary files on the mount (\(name)), where each read and write of them asks the daemon: "
+                    + "SQLITE_TMPDIR, TMPDIR or the working folder of a program lies there; set SQLITE_TMPDIR to a folder elsewhere"
+            )
+        }
         let inode = inodes.lookedUp(place, .local(file))
         inode.withState { $0.kind = .local(file) }
         inode.opened(file)
