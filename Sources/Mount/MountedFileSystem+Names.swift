@@ -119,7 +119,7 @@ extension MountedFileSystem {
     ///
     /// The names stay, as those of files that nobody removed.
     private func discardLeft(beside name: DatabaseName) throws(Errno) {
-        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+        for kind in DatabaseFileKind.sidecars {
             let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
             guard leftBehind.withLock({ $0.remove(place.name) != nil }) else { continue }
             let path = try localPath(place)
@@ -164,7 +164,7 @@ extension MountedFileSystem {
             logger.error("cannot create database \"\(name)\": \(error)")
             throw error.errno
         }
-        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+        for kind in DatabaseFileKind.sidecars {
             let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
             let sidecar = inodes.inode(at: place)
             let sidecarPath = try localPath(place)
@@ -244,7 +244,7 @@ extension MountedFileSystem {
     ///
     /// When its file is gone, they mean nothing to a file that gets its name.
     private func releaseSidecars(of database: Database, isGone: Bool) throws(Errno) {
-        for kind in [DatabaseFileKind.journal, .wal, .shm] {
+        for kind in DatabaseFileKind.sidecars {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
             try database.release(kind, to: try localPath(place))
