@@ -53,6 +53,12 @@ extension MountedFileSystem {
         )
         FilePermissions.give(file.descriptor, to: caller)
         forgetLeft(place)
+        if name.hasPrefix("etilqs_"), !hasToldOfTemporaries.exchange(true, ordering: .relaxed) {
+            logger.warning(
+                "SQLite keeps its temporary files on the mount (\(name)), where each read and write of them asks the daemon: "
+                    + "SQLITE_TMPDIR, TMPDIR or the working folder of a program lies there; set SQLITE_TMPDIR to a folder elsewhere"
+            )
+        }
         let inode = inodes.lookedUp(place, .local(file))
         inode.withState { $0.kind = .local(file) }
         inode.opened(file)
@@ -113,7 +119,7 @@ extension MountedFileSystem {
     ///
     /// The names stay, as those of files that nobody removed.
     private func discardLeft(beside name: DatabaseName) throws(Errno) {
-        for kind in [DatabaseFileKind.journal, .wal, .wal2, .shm] {
+        for kind in DatabaseFileKind.sidecars {
             let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
             guard leftBehind.withLock({ $0.remove(place.name) != nil }) else { continue }
             let path = try localPath(place)
@@ -158,7 +164,7 @@ extension MountedFileSystem {
             logger.error("cannot create database \"\(name)\": \(error)")
             throw error.errno
         }
-        for kind in [DatabaseFileKind.journal, .wal, .wal2, .shm] {
+        for kind in DatabaseFileKind.sidecars {
             let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
             let sidecar = inodes.inode(at: place)
             let sidecarPath = try localPath(place)
@@ -238,7 +244,7 @@ extension MountedFileSystem {
     ///
     /// When its file is gone, they mean nothing to a file that gets its name.
     private func releaseSidecars(of database: Database, isGone: Bool) throws(Errno) {
-        for kind in [DatabaseFileKind.journal, .wal, .wal2, .shm] {
+        for kind in DatabaseFileKind.sidecars {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
             try database.release(kind, to: try localPath(place))

@@ -34,6 +34,8 @@ public final class MountedFileSystem: FileSystem {
     public static let databaseMemory = Duration.seconds(databaseTimeout) + .milliseconds(20)
     private let passesThrough = Atomic<Bool>(false)
     private let isLeft = Atomic<Bool>(false)
+    /// Whether it was said that temporary files of SQLite lie on the mount.
+    let hasToldOfTemporaries = Atomic<Bool>(false)
     /// Names in the root folder of files that lay beside a database which was removed, and that nobody changed since.
     let leftBehind = Mutex<Set<String>>([])
     /// The folder `.litefs`.

@@ -53,7 +53,11 @@ extension Database {
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
         let pages = pageSize.pages(toHold: try file.size())
         let all = max(min(pages, 1), table.pageCount)
-        if all > 0 { dirty.insert(1...all) }
+        if all > 0 {
+            dirty.insert(1...all)
+            // A commit in a log that comes before they were compared takes them with it.
+            suspect.insert(1...all)
+        }
         requestReconcile()
     }
 

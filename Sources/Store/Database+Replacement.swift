@@ -14,14 +14,16 @@ import POSIX
 //   4  empty files get the names of those that stepped aside, which go
 //
 // Programs that have the old files open keep them, as with any removed file.
+extension DatabaseFileKind {
+    /// Those that lie beside a database file and mean nothing without it.
+    public static let sidecars = allCases.filter { $0 != .database }
+}
+
 extension Database {
     private static let replacementSuffix = ".new"
     private static let asideSuffix = ".replaced"
 
     private var replacementPath: String { path(.database) + Self.replacementSuffix }
-
-    /// The kinds of files that lie beside a database file and mean nothing without it.
-    static let sidecarKinds = DatabaseFileKind.allCases.filter { $0 != .database }
 
     /// Puts the file at `localPath` in the place of the database's own, and nothing of that stays.
     ///
@@ -31,7 +33,7 @@ extension Database {
     /// Call with `monitor` held and the queue empty. When it throws, nothing happened.
     func replaceFile(by localPath: String) throws(Errno) {
         try FaultPoint.namesAdopt.pass()
-        let old = Self.sidecarKinds.filter { files[$0] != nil }
+        let old = DatabaseFileKind.sidecars.filter { files[$0] != nil }
         if old.isEmpty || old.contains(where: { movedIn[$0] === files[$0] }) {
             return try Files.rename(localPath, path(.database))
         }
@@ -81,7 +83,7 @@ extension Database {
     /// Call before anything of the database is read.
     func finishReplacement() throws(Errno) {
         if Files.exists(replacementPath) {
-            for kind in Self.sidecarKinds { try Files.unlink(path(kind), ifExists: true) }
+            for kind in DatabaseFileKind.sidecars { try Files.unlink(path(kind), ifExists: true) }
             try Files.synchronizeDirectory(directory)
             try FaultPoint.recoveryReplacementRename.pass()
             try Files.rename(replacementPath, path(.database))
@@ -89,7 +91,9 @@ extension Database {
                 "database \"\(name)\": another file had just taken its place; it is the database now"
             )
         }
-        for kind in Self.sidecarKinds { try Files.unlink(path(kind) + Self.asideSuffix, ifExists: true) }
+        for kind in DatabaseFileKind.sidecars {
+            try Files.unlink(path(kind) + Self.asideSuffix, ifExists: true)
+        }
     }
 
     /// Removes what lies beside a database file that was removed, if the daemon died before it was given up.
@@ -100,7 +104,7 @@ extension Database {
             guard files.database == nil, position.txid != .zero,
                 position.postApply == PageChecksumTable().databaseChecksum
             else { return }
-            for kind in Self.sidecarKinds where files[kind] != nil {
+            for kind in DatabaseFileKind.sidecars where files[kind] != nil {
                 try? Files.unlink(path(kind), ifExists: true)
                 files[kind] = nil
             }

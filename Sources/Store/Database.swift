@@ -81,6 +81,7 @@ public final class Database: @unchecked Sendable {
     let hasMovedIn = Atomic<Bool>(false)
     /// Page size of a file that no transaction is known of yet, as its first write said.
     var writtenPageSize: PageSize?
+    var misuse = MisuseState()
     /// Whether the mount hides a file of this name: a program may have it open and take it for the database.
     var hasHiddenNamesake = false
     /// Pages whose committed content the database file does not have yet; kept only while writes to the log pass by.

@@ -22,6 +22,7 @@ public final class Store: Sendable {
         var clusterID: ClusterID?
         var reconciler: Reconciler?
         var logKeeper: LogKeeper?
+        var misuseWatch: MisuseWatch?
         var retention: Retention?
     }
 
@@ -196,7 +197,10 @@ public final class Store: Sendable {
         if isPrimary {
             let reconciler = Reconciler(context) { [weak self] in self?.databases ?? [] }
             let logKeeper = LogKeeper(context) { [weak self] in self?.databases ?? [] }
-            state.withLock { ($0.reconciler, $0.logKeeper) = (reconciler, logKeeper) }
+            let misuseWatch = MisuseWatch(context) { [weak self] in self?.databases ?? [] }
+            state.withLock { state in
+                (state.reconciler, state.logKeeper, state.misuseWatch) = (reconciler, logKeeper, misuseWatch)
+            }
             if databases.contains(where: \.wantsReconcile) { context.reconcileRequests.ring() }
         } else {
             for database in databases {
@@ -238,10 +242,13 @@ public final class Store: Sendable {
 
     /// Ends all work through the mount and closes the own descriptors on it.
     public func stop() {
-        let (reconciler, logKeeper, retention) = state.withLock { state in
-            defer { (state.reconciler, state.logKeeper, state.retention) = (nil, nil, nil) }
-            return (state.reconciler, state.logKeeper, state.retention)
+        let (reconciler, logKeeper, misuseWatch, retention) = state.withLock { state in
+            defer {
+                (state.reconciler, state.logKeeper, state.misuseWatch, state.retention) = (nil, nil, nil, nil)
+            }
+            return (state.reconciler, state.logKeeper, state.misuseWatch, state.retention)
         }
+        misuseWatch?.stop()
         logKeeper?.stop()
         reconciler?.stop()
         retention?.stop()

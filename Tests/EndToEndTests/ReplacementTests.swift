@@ -126,6 +126,43 @@ struct ReplacementTests {
         try expectConverged(name, primary, replica)
     }
 
+    /// Such a file is compared after the rename has returned.
+    @Test
+    func `Commits right after a large file took a database's place never come without its content`() throws {
+        let (primary, replica) = try nodes()
+        let name = "large.db"
+        try primary.sqlite3(
+            name,
+            "PRAGMA journal_mode=wal; CREATE TABLE t(a, b); INSERT INTO t VALUES('old', zeroblob(9000));"
+        )
+        for round in 1...3 {
+            try waitForSamePosition(name, primary, replica)
+            try stage(
+                primary,
+                "large.tmp",
+                "PRAGMA journal_mode=wal; CREATE TABLE t(a, b);"
+                    + "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i < 6000) "
+                    + "INSERT INTO t SELECT 'new \(round)', randomblob(3900) FROM n;"
+            )
+            let before = try primary.position(name).txid.rawValue
+            try Files.rename(primary.path("large.tmp"), primary.path(name))
+            let connection = try primary.open(name)
+            for number in 1...40 { try connection.run("INSERT INTO t VALUES(\(number), zeroblob(2000))") }
+            let last = try primary.position(name)
+            connection.close()
+            try eventually("the replica is at \(last)", within: .seconds(30)) {
+                let state = try replica.sqlite3(
+                    name,
+                    "PRAGMA integrity_check; SELECT count(*) >= 6000 FROM t;"
+                )
+                let isOld = try replica.position(name).txid.rawValue <= before
+                try check(state == "ok\n1" || state.hasPrefix("ok") && (isOld || round == 1), state)
+                return try replica.position(name).txid >= last.txid
+            }
+            try expectConverged(name, primary, replica)
+        }
+    }
+
     @Test(arguments: [512, 65536])
     func `A file with another page size takes the place of a database`(pageSize: Int) throws {
         let (primary, replica) = try nodes()
