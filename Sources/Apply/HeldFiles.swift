@@ -52,6 +52,12 @@ public final class HeldFiles {
         return false
     }
 
+    /// Lets others in again, after `isAlone`.
+    public func share() {
+        _ = try? database.tryLock(.shared)
+        _ = try? index.tryLock(.deadManSwitch)
+    }
+
     /// Has the header of the database file say a journal mode, on disk.
     public func write(_ mode: JournalMode) throws(ApplyError) {
         let bytes = [mode.versionByte, mode.versionByte]

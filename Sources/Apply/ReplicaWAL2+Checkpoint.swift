@@ -18,7 +18,7 @@ extension ReplicaWAL2 {
         let log = logs[Int(other.rawValue)]
         if unsynchronized == other { throw ApplyError(log.name, .unsynchronized) }
         try shared.refresh()
-        if shared.index.backfilled == 1 {
+        if isOtherCopied, shared.index.backfilled == 1 {
             result.backfilled = result.frames
             return result
         }
@@ -34,6 +34,7 @@ extension ReplicaWAL2 {
         defer { shared.file.unlock(.readers(of: other)) }
         result.pagesWritten = try copy(other)
         try shared.setBackfilled(1)
+        isOtherCopied = true
         result.backfilled = result.frames
         return result
     }

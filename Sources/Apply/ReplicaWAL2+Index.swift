@@ -60,7 +60,8 @@ extension ReplicaWAL2 {
 
     /// Checks at the start of a transaction that nobody else has changed the log.
     ///
-    /// A reader that met a damaged index may have built it again, which says the same, but for what the database file has. The caller
+    /// A reader that met a damaged index may have built it again from the files, which says the same, but for what the database file has,
+    /// and where the log was to go on but nothing was committed yet. The daemon is the only writer: its own knowledge is right. The caller
     /// holds WRITE.
     func checkIndex() throws(ApplyError) {
         try shared.refresh()
@@ -69,16 +70,25 @@ extension ReplicaWAL2 {
             return try rebuild()
         }
         guard agrees(with: present) else {
-            throw ApplyError(
-                shared.file.name,
-                .indexDisagrees(
-                    logFrames: UInt32(committed.count),
-                    indexFrames: present.mxFrame &+ present.mxFrame2
-                )
-            )
+            published.changeCounter = present.changeCounter &+ 1
+            stayInFile()
+            return try rebuild()
         }
         if present != published || shared.isStale { try shared.reload() }
         published = present
+    }
+
+    /// Takes back that the log goes on in a file in which nothing was committed: readers may need again what that held before.
+    private func stayInFile() {
+        guard committed[file].isEmpty, !committed[file.other].isEmpty else { return }
+        let old = file.other
+        committed = LogFrames(newest: committed[old], file: old)
+        published.file = old
+        published[old.other] = 0
+        if let header = headers[Int(old.rawValue)] {
+            (published.salt1, published.salt2) = (header.salt1, header.salt2)
+        }
+        isOtherCopied = true
     }
 
     private func agrees(with present: WALIndexHeader) -> Bool {

@@ -59,7 +59,7 @@ extension ReplicaWAL2 {
     private func goOnInOtherFile() throws(ApplyError) {
         let (old, new) = (file, file.other)
         guard UInt32(committed[old].count) >= Self.switchFrames, let chain = chains[Int(old.rawValue)],
-            committed[new].isEmpty || shared.index.backfilled == 1,
+            committed[new].isEmpty || isOtherCopied && shared.index.backfilled == 1,
             try shared.file.tryLock(.readersKeeping(from: old))
         else { return }
         defer { shared.file.unlock(.readersKeeping(from: old)) }
@@ -69,6 +69,7 @@ extension ReplicaWAL2 {
         (next.salt1, next.salt2) = (chain.checksum.first, chain.checksum.second)
         // Before the header, which says that the old one must be copied now: until then it makes readers look into the new one, which still
         // has what the database file has.
+        isOtherCopied = false
         try shared.setBackfilled(0)
         try shared.publish(next)
         published = next

@@ -49,6 +49,8 @@ public final class ReplicaWAL2: ReplicaLog {
     /// The size of the database's pages.
     var pageSize: PageSize
     var isWriting = false
+    /// Whether the daemon has copied the file that is not written: what the wal-index says anybody can write there.
+    var isOtherCopied = false
     /// The file whose bytes on disk are unknown because they could not be synchronized.
     public internal(set) var unsynchronized: WALFile?
 
@@ -109,7 +111,9 @@ public final class ReplicaWAL2: ReplicaLog {
     ///
     /// 0 if the wal-index cannot be read, and after `close`.
     public var framesToCopy: UInt32 {
-        guard isOpen, (try? shared.refresh()) != nil, shared.index.backfilled == 0 else { return 0 }
+        guard isOpen, (try? shared.refresh()) != nil, !isOtherCopied || shared.index.backfilled != 1 else {
+            return 0
+        }
         return UInt32(committed[file.other].count)
     }
 

@@ -46,10 +46,42 @@ public final class LogCapture {
     public func isContinued(in file: WALFile) -> Bool {
         if file == self.file { return true }
         if newest.committedFrames == 0 { return true }
-        guard self[file].committedFrames == 0, let header = self[file].header, let before = newest.header,
-            let chain = newest.committedChain
+        guard self[file].committedFrames == 0, let header = self[file].header, let before = newest.header
         else { return false }
-        return header.continues(before, endingWith: chain.checksum)
+        let end = WALChecksum(first: header.salt1, second: header.salt2)
+        return header.continues(before, endingWith: end) && newest.endsWith(end)
+    }
+
+    /// Takes over what a wal-index says is committed, whatever was captured before.
+    ///
+    /// - Parameters:
+    ///   - index: the header of the wal-index.
+    ///   - read: reads a file.
+    /// - Returns: false, and no frames, when the files do not have what it says.
+    public func takeOver(_ index: WALIndexHeader, read: (WALFile) -> WALCapture.Read) -> Bool {
+        end()
+        let last = index[index.file] > 0 ? index.file : index.file.other
+        for part in [last.other, last] {
+            _ = self[part].headerWritten(read: read(part))
+            guard index[part] > 0 else { continue }
+            var checksum = index.frameChecksum
+            // The salts of the newest file are the checksum of the last commit before.
+            if part != last, let header = newestHeader(last, read) {
+                checksum = WALChecksum(first: header.salt1, second: header.salt2)
+            }
+            guard self[part].takeOver(through: index[part], checksum, read: read(part)) else {
+                end()
+                return false
+            }
+        }
+        file = last
+        return true
+    }
+
+    private func newestHeader(_ file: WALFile, _ read: (WALFile) -> WALCapture.Read) -> WALHeader? {
+        withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
+            read(file)(bytes, 0) == bytes.count ? try? WALHeader(UnsafeRawBufferPointer(bytes)) : nil
+        }
     }
 
     /// Notes that a commit was found in a file.

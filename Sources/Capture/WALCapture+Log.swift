@@ -111,6 +111,23 @@ extension WALCapture {
             WALFrames.offset(ofFrame: frame, pageSize: pageSize) + Int64(WALFrames.frameSize(pageSize))
     }
 
+    /// The last captured frame that commits and has this checksum in its header; nil when there is none.
+    public func frame(endingWith checksum: WALChecksum, read: Read) -> UInt32? {
+        guard let pageSize else { return nil }
+        return withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
+            var frame = committedFrames
+            while frame > 0 {
+                let offset = WALFrames.offset(ofFrame: frame, pageSize: pageSize)
+                guard read(bytes, offset) == bytes.count,
+                    let fields = try? WALFrameHeader(UnsafeRawBufferPointer(bytes))
+                else { return nil }
+                if fields.isCommit, fields.checksum == checksum { return frame }
+                frame -= 1
+            }
+            return nil
+        }
+    }
+
     /// Whether the captured frames end with this checksum, as far as that is known.
     public func endsWith(_ checksum: WALChecksum) -> Bool {
         isChainUnknown || isLastCommitUnsealed || committedChain?.checksum == checksum
@@ -122,7 +139,8 @@ extension WALCapture {
     public func takeOver(through frame: UInt32, _ checksum: WALChecksum, read: Read) -> Bool {
         guard let header else { return false }
         var pages: [UInt32] = []
-        pages.reserveCapacity(Int(frame))
+        // A count from outside: room comes with the frames that are read.
+        pages.reserveCapacity(min(Int(frame), 1 << 16))
         let isRead = withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
             while pages.count < Int(frame) {
                 let offset = WALFrames.offset(ofFrame: UInt32(pages.count + 1), pageSize: header.pageSize)

@@ -315,7 +315,7 @@ final class Applier: @unchecked Sendable {
             try openLogAnew()
         } catch {
             // Nobody is kept out meanwhile; the database file has everything.
-            closeFiles()
+            if logMode != nil { closeFiles() }
             database.context.logger.warning(
                 "database \"\(database.name)\": its journal mode cannot be changed to the primary's now: \(error)"
             )

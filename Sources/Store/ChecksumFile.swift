@@ -15,7 +15,7 @@ import SQLiteFormat
 //         48    24  database file: size, time of last change (ns), inode number
 //         72    24  -wal: the same, zero without one
 //         96    24  -wal2: the same
-//        120     4  captured frames of the log's newest file
+//        120     4  captured frames of the file with the newest ones
 //        124     4  salt 1 of that           128     4  salt 2                  132     4  zero
 //        136   8×n  checksum of each page, page 1 first
 //      136+8n    8  CRC-64 of all before
@@ -55,6 +55,18 @@ package struct SavedChecksums {
                 inode: status?.inode ?? 0
             )
         }
+    }
+
+    /// The number of frames of a log that were captured; nil when it is another log.
+    func capturedFrames(in content: LogContent) -> Int? {
+        var before = 0
+        for part in [content.older, content.newest] {
+            if part.header?.salt1 == salt1, part.header?.salt2 == salt2 {
+                return before + min(Int(capturedFrames), part.frames.count)
+            }
+            before += part.frames.count
+        }
+        return nil
     }
 
     private static let magic: UInt64 = 0x324d_5553_4353_464c

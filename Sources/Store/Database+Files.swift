@@ -309,7 +309,7 @@ extension Database {
         dirty.insert(pages)
         if journal.isActive { return }
         // A checkpoint. It may write pages that a later commit cut off; without a table nothing is known to be cut off.
-        if wal.header != nil, table.pageSize != nil, isTailVouched || !isLogPassing,
+        if logs.newest.header != nil, table.pageSize != nil, isTailVouched || !isLogPassing,
             pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount })
         {
             return

@@ -115,9 +115,15 @@ extension Database {
         versionBytes = saved.versionBytes
         let content = try readLog()
         guard context.options.isPrimary else { return try prepareReplica(content) }
-        let isSameLog = content.header?.salt1 == saved.salt1 && content.header?.salt2 == saved.salt2
-        let captured = content.older.frames.count + Int(saved.capturedFrames)
-        try followLog(content, capturedThrough: isSameLog ? captured : 0)
+        // A log without frames at the stop has no captured ones.
+        let captured = saved.capturedFrames == 0 ? 0 : saved.capturedFrames(in: content)
+        guard let captured else {
+            // It changed, although its files did not: nothing is captured twice.
+            isTableUnknown = true
+            requestReconcile()
+            return try followLog(content, capturedThrough: content.frameCount)
+        }
+        try followLog(content, capturedThrough: captured)
     }
 
     /// Saves the checksums for the next start.
@@ -131,15 +137,17 @@ extension Database {
             queue.isEmpty,
             files.database != nil, !journal.isActive, !replica.needsResync
         else { return }
+        // On a replica it is the daemon that writes the log, and all that it holds is what the table says.
+        let frames = context.options.isPrimary ? logs.frames : try readLog().frames
+        let part = frames.newest.isEmpty ? frames.file.other : frames.file
         let saved = SavedChecksums(
             position: position,
             timestamp: timestamp,
             table: table,
             versionBytes: versionBytes,
             files: files,
-            capturedFrames: context.options.isPrimary
-                ? wal.committedFrames : UInt32(replica.overlay.newest.count),
-            header: wal.header
+            capturedFrames: UInt32(frames[part].count),
+            header: frames[part].isEmpty ? nil : files[part].flatMap { WALHeader(in: $0) }
         )
         do throws(Errno) {
             try files.database?.descriptor.synchronize(passing: .checksumsDatabaseSync)

@@ -70,7 +70,7 @@ extension Database {
 
     /// Nothing is known any more of what log and journal say.
     private func forgetContent() {
-        wal.end()
+        logs.end()
         walPages.removeAll()
         logOnly.removeAll()
         suspect.removeAll()

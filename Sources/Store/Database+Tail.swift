@@ -20,6 +20,9 @@ import SQLiteFormat
 //   that content there, and such a write waits for the lock. So under the lock frames of these pages can be read, and all other
 //   pages are read from the database file.
 extension Database {
+    /// What follows a log of one file; of two, see `Database+WAL2`.
+    private var wal: WALCapture { logs[.wal] }
+
     /// Whether writes to the log pass by.
     var isLogPassing: Bool { followed != nil && followed === files.wal }
 

@@ -75,8 +75,30 @@ extension Database {
         forgetCheckpointed()
         checkVersion(of: log, file)
         try result.get()
+        if log != logs.file { try withdrawWhatIsNotContinued(by: log) }
         wal.wrote(bytes, at: offset)
         try captureCompleted(in: log, file, (bytes, offset))
+    }
+
+    /// The log goes on in another file, behind the last commit that SQLite knows: what was captured behind that is taken back.
+    ///
+    /// Its program died after the frame that commits was written and before it was published, and nothing overwrites it.
+    private func withdrawWhatIsNotContinued(by log: WALFile) throws(Errno) {
+        let before = logs.newest
+        guard !logs.isContinued(in: log), let header = logs[log].header, header.version == .wal2,
+            let file = files[logs.file]
+        else { return }
+        try drainQueue()
+        preserveLogForSnapshots()
+        let end = before.frame(
+            endingWith: WALChecksum(first: header.salt1, second: header.salt2),
+            read: file.lenientRead
+        )
+        guard let end, end < before.committedFrames else {
+            // Not a log that goes on here: all of both is compared.
+            return try adoptLog()
+        }
+        withdrawCommits(from: end + 1, before, file)
     }
 
     private func refusal(of version: WALVersion, _ log: WALFile) -> String {
@@ -268,7 +290,7 @@ extension Database {
         )
         queuedPages += commit.pages.count
         if wasIdle { wakeLogWriter() }
-        if !isLogLong, header.version == .wal, wal.capturedBytes > LogKeeper.longLog {
+        if !isLogLong, header.version == .wal, logs[.wal].capturedBytes > LogKeeper.longLog {
             isLogLong = true
             context.longLogs.ring()
         }

@@ -29,33 +29,44 @@ extension Database {
         for log in WALFile.allCases {
             if let file = files[log], WALHeader(in: file) == nil { checkVersion(of: log, file) }
         }
-        // What readers see; nil when nobody has a wal-index, or it is just being changed.
         let shm = files.shm.flatMap { $0.isInUse ? $0 : nil }
-        let index = shm.flatMap { WALIndexHeader(publishedIn: $0) }
-        if shm != nil, index?.version != .wal2 { return 0 }
+        let index = shm.flatMap { publishedIndex($0) }
+        // Being changed, built anew, or of a log that begins: what it will say is said soon.
+        if shm != nil, index == nil { return 0 }
         isTailVouched = index != nil
         if let index, !isPossible(index) {
-            try takeOverWAL2()
+            try takeOverWAL2(index)
             return 0
         }
         var count = 0
         // From the file followed to the one that continues it, and once more to that which continues this one.
         for _ in 0..<3 {
             let file = logs.file
-            if isHeaderFollowed(file) {
-                count += try capturePublished(in: file, index)
-            }
+            if isHeaderFollowed(file) { count += try capturePublished(in: file, index) }
             guard try goOn(after: file, index, &count) else { break }
         }
-        if isLogLost { try takeOverWAL2() }
+        guard let index, let shm else {
+            if isLogLost { try takeOverWAL2(nil) }
+            return count
+        }
+        // What it says now may be newer than what was looked at; the next look finds that.
+        if isBehind(index), WALIndexHeader(publishedIn: shm) == index { try takeOverWAL2(index) }
         return count
     }
 
-    /// Whether a file has the header that is followed; the first header of a log is, from now on.
+    /// What readers see; nil while it is being changed.
+    private func publishedIndex(_ shm: BackingFile) -> WALIndexHeader? {
+        for _ in 0..<4 {
+            if let index = WALIndexHeader(publishedIn: shm) { return index.version == .wal2 ? index : nil }
+        }
+        return nil
+    }
+
+    /// Whether a file has the header that is followed; the header of a log without captured frames is, from now on.
     private func isHeaderFollowed(_ log: WALFile) -> Bool {
         guard let file = files[log], let header = WALHeader(in: file) else { return false }
         if header == logs[log].header { return true }
-        guard logs[log].header == nil, !logs.hasFrames else { return false }
+        guard !logs.hasFrames else { return false }
         _ = logs[log].headerWritten(read: file.lenientRead)
         return true
     }
@@ -100,7 +111,13 @@ extension Database {
             return 0
         }
         let frames = WALFrames.count(fileSize: size, pageSize: header.pageSize)
-        guard index.map({ $0.pageSize == header.pageSize && $0[log] <= frames }) ?? true else { return 0 }
+        if let index {
+            // The number of frames may be that of what the file held before it was begun anew.
+            guard index.pageSize == header.pageSize, index[log] <= frames, index.describes(header, of: log),
+                index.file == log || logs[log].committedFrames > 0 || index[index.file] == 0
+                    || isContinued(header, by: index)
+            else { return 0 }
+        }
         let end = index?[log] ?? frames
         guard end > logs[log].committedFrames else { return 0 }
         logs[log].appeared(through: end, isPublished: index != nil)
@@ -119,6 +136,12 @@ extension Database {
         return count
     }
 
+    /// Whether the file that is written, by the index, is the one behind that with a header.
+    private func isContinued(_ header: WALHeader, by index: WALIndexHeader) -> Bool {
+        guard let next = files[index.file].flatMap({ WALHeader(in: $0) }) else { return false }
+        return next.continues(header, endingWith: WALChecksum(first: next.salt1, second: next.salt2))
+    }
+
     /// Whether the wal-index can be one of the log that was captured: it never has fewer frames of a file that was not begun anew.
     private func isPossible(_ index: WALIndexHeader) -> Bool {
         WALFile.allCases.allSatisfy { log in
@@ -129,6 +152,20 @@ extension Database {
         }
     }
 
+    /// Whether the wal-index names commits that were not found: nothing leads to them from what was captured.
+    private func isBehind(_ index: WALIndexHeader) -> Bool {
+        let last = index[index.file] > 0 ? index.file : index.file.other
+        guard index[last] > 0 else { return false }
+        if index.file == last, let file = files[last], let header = WALHeader(in: file),
+            !index.describes(header, of: last)
+        {
+            // Half a moment: the header is just being written.
+            return false
+        }
+        return logs.file != last || logs.newest.committedFrames != index[last]
+            || !logs.newest.endsWith(index.frameChecksum)
+    }
+
     /// Whether the file that is followed was begun anew, and nothing leads there from what was captured.
     private var isLogLost: Bool {
         guard let header = logs.newest.header, let file = files[logs.file] else { return false }
@@ -136,20 +173,36 @@ extension Database {
         return present != header
     }
 
-    /// Takes over what the log says, because what was captured is not, or no longer, what it holds.
-    private func takeOverWAL2() throws(Errno) {
+    /// Takes over what the wal-index says, or without one what the log does, because what was captured is not, or no longer, what it holds.
+    private func takeOverWAL2(_ index: WALIndexHeader?) throws(Errno) {
         counters.withdrawn.increment()
         context.logger.info(
             "database \"\(name)\": the log is another one than was captured; its pages will be compared"
         )
         let before = logs.frames.pages
         if !queue.isEmpty { try drainQueue() }
-        let content = try logContent()
-        takeOver(content, captured: content.frameCount)
-        walPages = PageSet(content.frames.pages)
+        let files = files
+        let isTaken =
+            index.map { index in
+                logs.takeOver(index, read: { log in { files[log]?.lenientRead($0, $1) ?? 0 } })
+            } ?? false
+        if !isTaken {
+            let content = try logContent()
+            takeOver(content, captured: content.frameCount)
+        }
+        walPages = PageSet(logs.frames.pages)
         logOnly = walPages
         markSuspect(before)
-        markSuspect(content.frames.pages)
+        markSuspect(logs.frames.pages)
+    }
+}
+
+extension WALIndexHeader {
+    /// Whether the number of frames that it has for a file can be one of the file with this header.
+    ///
+    /// The salts are those of the file that is written.
+    fileprivate func describes(_ header: WALHeader, of log: WALFile) -> Bool {
+        log != file || self[log] == 0 || salt1 == header.salt1 && salt2 == header.salt2
     }
 }
 

@@ -66,8 +66,6 @@ public final class Database: @unchecked Sendable {
 
     /// Capture (primary).
     let logs = LogCapture()
-    /// What follows the file of the log with the newest commit.
-    var wal: WALCapture { logs.newest }
     /// Pages that have a committed frame in the log.
     var walPages = PageSet()
     /// Whether the log may go with what is in it: the wal-index was removed, which SQLite does first, or somebody put another file
@@ -206,7 +204,7 @@ public final class Database: @unchecked Sendable {
                 fault: fault
                     ?? (logFailure ?? unrecorded).map { "cannot store transactions, will try again: \($0)" },
                 walBytes: context.options.isPrimary
-                    ? wal.capturedBytes + logs.older.capturedBytes : replica.walBytes
+                    ? logs.newest.capturedBytes + logs.older.capturedBytes : replica.walBytes
             )
         }
     }

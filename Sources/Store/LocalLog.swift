@@ -99,12 +99,24 @@ final class LocalLog: @unchecked Sendable {
     ///
     /// Nobody can open it before `close`: until then the caller makes the files of the other mode.
     ///
-    /// - Returns: whether it was done.
+    /// - Returns: whether it was done. If not, or when it throws, everything is as it was.
     func leave(for mode: JournalMode) throws(ApplyError) -> Bool {
         try files.thread.run { () throws(ApplyError) in
-            guard try files.held.isAlone(), try wal.copyAll() else { return false }
-            try files.held.write(mode)
-            return true
+            // Nobody waits for this part.
+            _ = try wal.checkpoint()
+            guard try files.held.isAlone() else { return false }
+            do throws(ApplyError) {
+                if try wal.copyAll() {
+                    try files.held.write(mode)
+                    return true
+                }
+            } catch {
+                try? files.held.write(self.mode)
+                files.held.share()
+                throw error
+            }
+            files.held.share()
+            return false
         }
     }
 

@@ -92,7 +92,7 @@ extension Database {
     /// Whether the log is long.
     fileprivate var hasLongLog: Bool {
         locked {
-            if isLogLong, wal.capturedBytes <= LogKeeper.longLog || isClosing { isLogLong = false }
+            if isLogLong, logs[.wal].capturedBytes <= LogKeeper.longLog || isClosing { isLogLong = false }
             return isLogLong
         }
     }

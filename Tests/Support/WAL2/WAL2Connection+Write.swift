@@ -95,14 +95,14 @@ extension WAL2Connection {
     /// Gives the transaction up; frames that it wrote stay in the file.
     public func rollback() { endWrite() }
 
-    private func endWrite() {
+    func endWrite() {
         writing = nil
         shared.file.unlock(LockBytes.WALIndex.write)
         endRead()
     }
 
     /// The first frame of a transaction decides in which file it goes.
-    private func startLog() throws {
+    func startLog() throws {
         guard let reading else { preconditionFailure("no write transaction is open") }
         var header = reading.header
         let old = header.file
@@ -185,38 +185,4 @@ extension WAL2Connection {
         }
         self.writing = writing
     }
-}
-
-extension WAL2Connection {
-    /// Commits one page whose frame keeps zeros for salts and checksum.
-    public func commitUnsealed(_ page: UInt32, _ data: [UInt8], size: UInt32) throws {
-        if writing == nil { try startLogForReview() }
-        writing?.rewrittenFrom = 0
-        try write(page, data, commitSize: size)
-        guard let writing, var header = shared.index.readHeader() else { return }
-        let last = writing.firstFrame + UInt32(writing.frames.count) - 1
-        let part = try shared.part(writing.file, frames: last)
-        for (frame, page) in zip(writing.firstFrame..., writing.frames) {
-            try part.append(frame: frame, page: PageNumber(rawValue: page))
-        }
-        header[writing.file] = last
-        header.pageCount = size
-        header.pageSize = writing.chain.pageSize
-        header.frameChecksum = WALChecksum(first: 77, second: 99)
-        (header.salt1, header.salt2) = (writing.chain.salt1, writing.chain.salt2)
-        header.changeCounter &+= 1
-        shared.index.writeHeader(header)
-        endWrite()
-    }
-
-    func startLogForReview() throws { try startLog() }
-
-    /// Publishes a header with fewer frames.
-    public func publishFewer() {
-        guard var header = shared.index.readHeader() else { return }
-        header.mxFrame -= 1
-        shared.index.writeHeader(header)
-    }
-
-    public var indexText: String { "\(String(describing: shared.index.readHeader()))" }
 }
