@@ -43,6 +43,10 @@ final class Inode: Sendable {
         var lookups: UInt64 = 0
         /// Its name went to another file without the kernel's doing: who opens it by what the kernel remembers is to look again.
         var isReplaced = false
+        /// Programs wrote to it past the daemon: what the kernel remembers of its content may be old.
+        var hasPassed = false
+        /// It became a database while a program had it open and wrote past the daemon.
+        var isUnseen = false
         /// The log has said that this file is not replicated.
         var wasNamed = false
     }
@@ -65,6 +69,24 @@ final class Inode: Sendable {
         withState { state in
             if case .local(nil) = state.kind { state.kind = .local(file) }
             state.kind.backing?.opened()
+        }
+    }
+
+    /// Notes that the inode was opened, and says whether that passes through; `file` backs it if nothing does yet.
+    func opened(_ file: BackingFile, mayPassThrough: Bool) -> Bool {
+        withState { state in
+            if case .local(nil) = state.kind { state.kind = .local(file) }
+            let passes = state.kind.backing?.opened(mayPassThrough: mayPassThrough) ?? false
+            if passes { state.hasPassed = true }
+            return passes
+        }
+    }
+
+    /// How the kernel treats what it remembers of the content when it is opened and does not pass through.
+    func cachePolicy() -> CachePolicy {
+        withState { state in
+            defer { state.hasPassed = false }
+            return state.hasPassed ? .fresh : .keep
         }
     }
 

@@ -61,8 +61,8 @@ extension MountedFileSystem {
         }
         let inode = inodes.lookedUp(place, .local(file))
         inode.withState { $0.kind = .local(file) }
-        inode.opened(file)
-        return (try entry(inode), .keep)
+        let policy = openLocalFile(file, inode)
+        return (try entry(inode), policy)
     }
 
     /// Turns a file in the root folder into a database, with the other files that belong to it.
@@ -88,6 +88,34 @@ extension MountedFileSystem {
         // leave the database under one of them and its journal under the other, so that SQLite would not find it.
         try synchronizeDirectory(InodeTable.root)
         return true
+    }
+
+    /// Takes files that passed through from programs that outlived the mount and still write to them: they keep the old file, and its name
+    /// gets a copy.
+    func fenceLocalFiles() {
+        let copyPath = localDirectory + "/" + StatusFolder.name + "-copy"
+        try? Files.unlink(copyPath, ifExists: true)
+        guard store.isPrimary, let entries = try? Files.list(localDirectory) else { return }
+        for entry in entries where store.isListedLocal(entry.name) {
+            let path = localDirectory + "/" + entry.name
+            guard (try? Files.status(path))?.isRegularFile == true,
+                let file = try? FileDescriptor.open(path, [.readOnly, .noFollow]),
+                (try? file.isOpenForWriting()) == true
+            else { continue }
+            do throws(Errno) {
+                let copy = try FileDescriptor.open(copyPath, [.readWrite, .create, .exclusive])
+                _ = try copy.copyContent(of: file)
+                FilePermissions.copy(file, to: copy)
+                try Files.rename(copyPath, path)
+                logger.info(
+                    "\"\(entry.name)\": a program of an earlier mount still writes to it; the name has a copy from now on"
+                )
+            } catch {
+                logger.error(
+                    "\(path): cannot be taken from a program of an earlier mount, which still writes to it: \(error)"
+                )
+            }
+        }
     }
 
     /// Takes up databases that a daemon left among the files of this node when it died in the middle of a change of names.
@@ -179,7 +207,10 @@ extension MountedFileSystem {
         }
         let before = DatabaseFileKind.allCases.map { ($0, database.file($0)) }
         try database.adopt(.database, file, from: path)
-        inode.withState { $0.kind = .database(database, .database, file) }
+        inode.withState { state in
+            state.kind = .database(database, .database, file)
+            state.isUnseen = file.isPassing
+        }
         for (kind, old) in before where kind != .database && old != nil && database.file(kind) !== old {
             let place = Inode.Place(folder: InodeTable.root, name: name.text + kind.suffix)
             inodes.replaced(place)

@@ -60,6 +60,7 @@ public final class MountedFileSystem: FileSystem {
         } catch {
             throw FileError("create", localDirectory, error)
         }
+        fenceLocalFiles()
         adoptLeftovers()
     }
 
@@ -327,10 +328,11 @@ public final class MountedFileSystem: FileSystem {
         case .database(let database, let kind, let file):
             if !isOwn(caller) { database.noteOpened() }
             try database.checkOpen(kind, forWriting: isForWriting, isOwn: isOwn(caller))
+            if kind == .database { try awaitEnd(ofPassing: file, database.name) }
             return openDatabaseFile(database, kind, file, inode)
         case .local:
             if isForWriting { try checkLocalChange(inode.place) }
-            inode.opened(try openLocal(inode))
+            return openLocalFile(try openLocal(inode), inode)
         case .folder, .statusFolder:
             throw .isDirectory
         case .symbolicLink:
@@ -341,7 +343,32 @@ public final class MountedFileSystem: FileSystem {
         case .special:
             return .direct
         }
-        return .keep
+    }
+
+    /// Opens a file that stays on this node.
+    ///
+    /// What `data.local` lists passes through on a primary, where the kernel can: whatever is written there is no transaction. The files
+    /// beside it do not, so that a program that outlives the mount cannot write a log.
+    func openLocalFile(_ file: BackingFile, _ inode: Inode) -> CachePolicy {
+        let place = inode.place
+        let isListed = place.map { $0.folder == InodeTable.root && store.isListedLocal($0.name) } ?? false
+        let mayPass = passesThrough.load(ordering: .relaxed) && isListed
+        guard inode.opened(file, mayPassThrough: mayPass) else { return inode.cachePolicy() }
+        nameOnce(inode)
+        return .passThrough(file.descriptor.rawValue)
+    }
+
+    /// Waits until programs that write past the daemon have closed a database's file.
+    ///
+    /// The kernel tells of the end of an open file some moments later than the program's call returns.
+    private func awaitEnd(ofPassing file: BackingFile, _ name: DatabaseName) throws(Errno) {
+        let patience = MonotonicTime.now + .milliseconds(200)
+        while file.isPassing, MonotonicTime.now < patience { pause(.microseconds(200)) }
+        guard file.isPassing else { return }
+        logger.warning(
+            "database \"\(name)\" cannot be opened: the program that wrote its file under a name of data.local still has it open"
+        )
+        throw .busy
     }
 
     /// Opens a file of a database: log and wal-index pass through on a primary, where the kernel can.
@@ -355,7 +382,7 @@ public final class MountedFileSystem: FileSystem {
     ) -> CachePolicy {
         let mayPass =
             passesThrough.load(ordering: .relaxed) && (kind == .wal || kind == .wal2 || kind == .shm)
-        guard inode.withState({ _ in file.opened(mayPassThrough: mayPass) }) else { return .keep }
+        guard inode.opened(file, mayPassThrough: mayPass) else { return inode.cachePolicy() }
         if kind == .wal { database.followLog(file) }
         return .passThrough(file.descriptor.rawValue)
     }
@@ -377,6 +404,12 @@ public final class MountedFileSystem: FileSystem {
     public func release(_ number: InodeNumber) {
         guard let inode = try? inodes.inode(number) else { return }
         inode.closed()
+        guard case .database(let database, .database, let file) = inode.kind, !file.isInUse else { return }
+        let wasUnseen = inode.withState { state in
+            defer { state.isUnseen = false }
+            return state.isUnseen
+        }
+        if wasUnseen { database.compareAgain() }
     }
 
     /// Reads.

@@ -74,14 +74,17 @@ public final class BackingFile: Sendable {
 
     /// Notes that it was opened on the mount, and says whether that passes through.
     ///
-    /// From the first open that does, all do: only a file that nobody has open may change from one way to the other.
+    /// All open files do as the first one: only a file that nobody has open may change from one way to the other.
     ///
     /// One thread at a time: the owner sees to that.
     public func opened(mayPassThrough: Bool) -> Bool {
-        if mayPassThrough, !isInUse { passing.store(true, ordering: .releasing) }
+        if !isInUse { passing.store(mayPassThrough, ordering: .releasing) }
         opened()
         return passing.load(ordering: .acquiring)
     }
+
+    /// Whether a program has it open and its writes pass by.
+    public var isPassing: Bool { isInUse && passing.load(ordering: .acquiring) }
 
     /// Notes that the last user of an open file of the mount closed it.
     ///

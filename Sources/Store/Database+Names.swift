@@ -74,6 +74,20 @@ extension Database {
         }
     }
 
+    /// Compares all content anew: a program wrote to the file and nobody saw it.
+    public func compareAgain() {
+        locked {
+            let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
+            let pages = pageSize.pages(toHold: (try? files.database?.size()) ?? 0)
+            let all = min(max(pages, 1), table.pageCount)
+            if all > 0 {
+                dirty.insert(1...all)
+                suspect.insert(1...all)
+            }
+            requestReconcile()
+        }
+    }
+
     /// What is larger is compared when the rename has returned: it would keep everybody from all names of the folder.
     public static let comparedAtOnce: Int64 = 16 << 20
 

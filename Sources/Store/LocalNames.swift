@@ -17,6 +17,9 @@ public struct LocalNames: Sendable {
         globs = patterns.map { Glob($0) }
     }
 
+    /// Whether a name is matched itself, and not as that of a file beside a database.
+    public func matches(_ name: String) -> Bool { globs.contains { $0.matches(name) } }
+
     /// Whether a file or folder with this name in the root folder stays on this node.
     public func contains(_ name: String) -> Bool {
         if globs.isEmpty { return false }

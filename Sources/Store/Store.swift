@@ -139,6 +139,9 @@ public final class Store: Sendable {
     /// Whether a name in the root folder of the mount is never a database's (`data.local`).
     public func staysLocal(_ name: String) -> Bool { context.options.localNames.contains(name) }
 
+    /// Whether a name in the root folder is listed by `data.local` itself.
+    public func isListedLocal(_ name: String) -> Bool { context.options.localNames.matches(name) }
+
     /// Identity of this process, as written into transaction files and the `Litefs-Id` header.
     public var nodeID: UInt64 { context.options.nodeID }
 

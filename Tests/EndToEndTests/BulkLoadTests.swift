@@ -76,6 +76,63 @@ struct BulkLoadTests {
     }
 
     @Test
+    func `A load in a local file costs no requests, and its name may be given while it is open`() async throws
+    {
+        let passing: (inout NodeSettings) -> Void = { if $0.isPrimary { $0.passthrough = "on" } }
+        try await withCluster(limit: .seconds(100), configure: passing) { cluster in
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            func writes() throws -> Double {
+                try primary.metric("litefs_fuse_requests_total{op=\"write\"}") ?? 0
+            }
+            let before = try writes()
+            let loader = try SQLiteProcess(folder: primary.mount, pipes: primary.settings.folder + "/loader")
+            try run(loader, "c open $DIR/open.db.tmp")
+            try run(loader, "c run " + Self.settings + Self.load(30))
+            #expect(try writes() - before < 50)
+            try Files.rename(primary.path("open.db.tmp"), primary.path("open.db"))
+            // What the loader writes now is seen when it has closed the file; until then nobody else gets it.
+            try run(loader, "c run CREATE TABLE late(a); INSERT INTO late VALUES('late')")
+            #expect(throws: Errno.busy) {
+                _ = try FileDescriptor.open(primary.path("open.db"), .readWrite)
+            }
+            try run(loader, "c close")
+            #expect(try primary.sqlite3("open.db", "SELECT a FROM late;") == "late")
+            try expectConverged("open.db", primary, replica, within: .seconds(60))
+            #expect(try replica.sqlite3("open.db", "SELECT a FROM late;") == "late")
+
+            // And back: the kernel remembers nothing of what was written past it.
+            try Files.rename(primary.path("open.db"), primary.path("back.tmp"))
+            try primary.sqlite3("back.tmp", "UPDATE late SET a = 'back';")
+            try Files.rename(primary.path("back.tmp"), primary.path("open.db"))
+            #expect(
+                try primary.sqlite3("open.db", "SELECT a FROM late; PRAGMA integrity_check;") == "back\nok"
+            )
+            try expectConverged("open.db", primary, replica, within: .seconds(60))
+        }
+    }
+
+    @Test
+    func `A loader that outlives the daemon does not write to the file of the next mount`() async throws {
+        let passing: (inout NodeSettings) -> Void = { $0.passthrough = "on" }
+        try await withCluster(replicas: 0, limit: .seconds(100), configure: passing) { cluster in
+            let primary = cluster.primary
+            let loader = try SQLiteProcess(folder: primary.mount, pipes: primary.settings.folder + "/loader")
+            try run(loader, "c open $DIR/outlived.tmp")
+            try run(loader, "c run " + Self.settings + "CREATE TABLE t(a); INSERT INTO t VALUES(1)")
+            try primary.kill()
+            try primary.start()
+            #expect(primary.log.contains("a program of an earlier mount still writes to it"))
+            // Its descriptors are those of the mount that is gone; whatever it manages to write goes to its own file.
+            try loader.send("c run INSERT INTO t VALUES(2)")
+            _ = try loader.receive()
+            #expect(
+                try primary.sqlite3("outlived.tmp", "SELECT a FROM t; PRAGMA integrity_check;") == "1\nok"
+            )
+            try loader.kill()
+        }
+    }
+
+    @Test
     func `A loader that dies leaves what it wrote, and the next load replaces it`() throws {
         let (primary, replica) = try nodes()
         let name = "dies.db"
