@@ -19,7 +19,7 @@ extension MountedFileSystem {
         let place = Inode.Place(folder: parent, name: name)
         let isOwn = isOwn(caller)
         if let existing = try resolve(place, isOwn: isOwn) {
-            if flags.contains(.exclusive) { throw .exists }
+            if flags.contains(.exclusive), !caller.isRepeated { throw .exists }
             let inode = inodes.lookedUp(place, existing)
             do throws(Errno) {
                 let policy = try open(inode.number, flags: flags, caller: caller)
@@ -165,9 +165,10 @@ extension MountedFileSystem {
     public func unlink(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
         let place = Inode.Place(folder: parent, name: name)
         let isOwn = isOwn(caller)
+        keepOpenFile(of: place)
         switch try resolve(place, isOwn: isOwn) {
         case nil:
-            throw .noEntry
+            if !caller.isRepeated { throw .noEntry }
         case .folder:
             throw .isDirectory
         case .special:
@@ -198,6 +199,12 @@ extension MountedFileSystem {
         }
     }
 
+    /// A file that is in use and loses its name must be there for the next daemon, which cannot open it.
+    func keepOpenFile(of place: Inode.Place) {
+        guard let keeper, let file = inodes.inode(at: place)?.kind.backing, file.isInUse else { return }
+        keeper.keep(file)
+    }
+
     /// An inode that loses its name can be read only through a descriptor: makes sure that it has one.
     private func keepOpen(_ place: Inode.Place) throws(Errno) {
         guard let inode = inodes.inode(at: place), case .local(nil) = inode.kind else { return }
@@ -218,7 +225,10 @@ extension MountedFileSystem {
     ) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange()
-        if try resolve(place, isOwn: false) != nil { throw .exists }
+        if let existing = try resolve(place, isOwn: false) {
+            guard caller.isRepeated, case .folder = existing else { throw .exists }
+            return try entry(inodes.lookedUp(place, existing))
+        }
         let folder = try localPath(place)
         try Files.makeDirectory(folder, mode: mode & 0o7777)
         FilePermissions.give(try FileDescriptor.open(folder, [.directory]), to: caller)
@@ -240,8 +250,12 @@ extension MountedFileSystem {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange()
         guard name != ".primary" else { throw .accessDenied }
-        if try resolve(place, isOwn: isOwn(caller)) != nil { throw .exists }
         let path = try localPath(place)
+        if let existing = try resolve(place, isOwn: isOwn(caller)) {
+            guard caller.isRepeated, case .symbolicLink = existing, try Files.symbolicLink(path) == target
+            else { throw .exists }
+            return try entry(inodes.lookedUp(place, existing))
+        }
         try Files.makeSymbolicLink(path, to: target)
         if caller.userID != getuid() || caller.groupID != getgid() {
             try? Files.setOwner(ofLink: path, user: caller.userID, group: caller.groupID)
@@ -258,11 +272,14 @@ extension MountedFileSystem {
     }
 
     /// Removes an empty folder.
-    public func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) {
+    public func removeDirectory(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange()
-        guard case .folder = try resolve(place, isOwn: false) else { throw .notDirectory }
-        try Files.removeDirectory(try localPath(place))
+        let present = try resolve(place, isOwn: false)
+        if present != nil || !caller.isRepeated {
+            guard case .folder = present else { throw .notDirectory }
+            try Files.removeDirectory(try localPath(place))
+        }
         inodes.removed(place)
     }
 
@@ -278,14 +295,18 @@ extension MountedFileSystem {
         in parent: InodeNumber,
         to newName: String,
         in newParent: InodeNumber,
-        flags: UInt32
+        flags: UInt32,
+        caller: Caller
     ) throws(Errno) {
         let old = Inode.Place(folder: parent, name: name)
         let new = Inode.Place(folder: newParent, name: newName)
         try checkLocalChange()
         guard flags & ~1 == 0 else { throw .invalidArgument }
-        guard let source = try resolve(old, isOwn: false) else { throw .noEntry }
         let target = try resolve(new, isOwn: false)
+        guard let source = try resolve(old, isOwn: false) else {
+            guard caller.isRepeated, target != nil else { throw .noEntry }
+            return inodes.renamed(old, to: new)
+        }
         if flags & 1 != 0, target != nil { throw .exists }
         if case .special = source { throw .accessDenied }
         if case .special = target { throw .accessDenied }
@@ -295,6 +316,7 @@ extension MountedFileSystem {
             return inodes.renamed(old, to: new)
         }
         if case .folder = target { throw .isDirectory }
+        keepOpenFile(of: new)
         if case .symbolicLink = source { return try renameLink(old, to: new, target) }
 
         let file = try detach(old, source)

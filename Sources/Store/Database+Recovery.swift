@@ -32,7 +32,9 @@ extension Database {
     }
 
     private func openAndRecover() throws(StoreError) {
+        if context.options.isTakeover { return try takeOver() }
         let saved = try takeSavedChecksums()
+        try? Files.unlink(handoverPath, ifExists: true)
         try openFiles()
         if let saved, saved.database == SavedChecksums.Stamp(files.database), saved.log == .init(files.wal),
             !hasHotJournal, saved.position.txid == log.newest?.name.maxTXID ?? .zero
@@ -77,7 +79,7 @@ extension Database {
         }
     }
 
-    private var hasHotJournal: Bool { files.journal.map(Self.journalState)?.isActive ?? false }
+    var hasHotJournal: Bool { files.journal.map(Self.journalState)?.isActive ?? false }
 
     // MARK: - Clean
 
@@ -118,19 +120,7 @@ extension Database {
     ///
     /// Call when nobody can write any more.
     func saveChecksums() throws(StoreError) {
-        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil,
-            queue.isEmpty,
-            files.database != nil, !journal.isActive, !replica.needsResync
-        else { return }
-        let saved = SavedChecksums(
-            position: position,
-            timestamp: timestamp,
-            table: table,
-            versionBytes: versionBytes,
-            files: files,
-            capturedFrames: context.options.isPrimary ? wal.committedFrames : UInt32(replica.overlay.count),
-            header: wal.header
-        )
+        guard let saved = currentChecksums else { return }
         do throws(Errno) {
             try files.database?.descriptor.synchronize(passing: .checksumsDatabaseSync)
             try files.wal?.descriptor.synchronize(passing: .checksumsLogSync)
@@ -148,9 +138,26 @@ extension Database {
         }
     }
 
+    /// What is known of the content; nil while anything is in doubt.
+    var currentChecksums: SavedChecksums? {
+        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil,
+            queue.isEmpty,
+            files.database != nil, !journal.isActive, !replica.needsResync
+        else { return nil }
+        return SavedChecksums(
+            position: position,
+            timestamp: timestamp,
+            table: table,
+            versionBytes: versionBytes,
+            files: files,
+            capturedFrames: context.options.isPrimary ? wal.committedFrames : UInt32(replica.overlay.count),
+            header: wal.header
+        )
+    }
+
     // MARK: - Records
 
-    private struct Record {
+    struct Record {
         var header: LTXHeader
         var position: Position
     }
@@ -159,7 +166,7 @@ extension Database {
     ///
     /// Files behind it that are not are set aside: power failed before they were on disk, and their
     /// transactions are captured again or fetched again.
-    private func newestSoundPosition() -> Record? {
+    func newestSoundPosition() -> Record? {
         while let file = log.newest {
             if let record = readRecord(file.name) { return record }
             let path = log.path(of: file.name)
@@ -199,7 +206,7 @@ extension Database {
         return Record(header: header, position: Position(txid: header.maxTXID, postApply: trailer.postApply))
     }
 
-    private func readLog() throws(StoreError) -> WALContent {
+    func readLog() throws(StoreError) -> WALContent {
         guard let file = files.wal else { return .empty }
         do throws(Errno) {
             return try WALContent { buffer, offset throws(Errno) in
@@ -211,7 +218,7 @@ extension Database {
     }
 
     /// There is no database file: it was dropped, or has not been made yet, or somebody took it away.
-    private func recoverMissing() throws(StoreError) {
+    func recoverMissing() throws(StoreError) {
         guard let record = newestSoundPosition() else { return }
         position = record.position
         timestamp = record.header.timestampMilliseconds
@@ -319,7 +326,7 @@ extension Database {
     /// final name before the daemon died.
     ///
     /// The file is whole, and leads from the position to the content: it gets its name now.
-    private func publishUnfinished(
+    func publishUnfinished(
         after position: Position,
         content: PageChecksumTable
     ) throws(StoreError) -> Bool {
@@ -355,7 +362,7 @@ extension Database {
 
     /// The frame up to which a transaction file was captured from this log; 0 when it was made before the log began; nil when
     /// that cannot be told.
-    private func capturedFrame(of header: LTXHeader, in content: WALContent) -> UInt32? {
+    func capturedFrame(of header: LTXHeader, in content: WALContent) -> UInt32? {
         guard let log = content.header else { return 0 }
         guard header.walSize > 0, header.walSalt1 == log.salt1, header.walSalt2 == log.salt2 else { return 0 }
         let end = header.walOffset + header.walSize
@@ -366,7 +373,7 @@ extension Database {
     }
 
     /// The table as it was after `captured` frames: pages of later frames have their older versions.
-    private func baseTable(
+    func baseTable(
         _ final: PageChecksumTable,
         _ content: WALContent,
         capturedThrough captured: UInt32,
@@ -396,7 +403,7 @@ extension Database {
         return table
     }
 
-    private func commitSize(ofFrame frame: UInt32, _ pageSize: PageSize) -> UInt32? {
+    func commitSize(ofFrame frame: UInt32, _ pageSize: PageSize) -> UInt32? {
         withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
             guard
                 files.wal?.lenientRead(bytes, WALFrames.offset(ofFrame: frame, pageSize: pageSize))
@@ -408,8 +415,21 @@ extension Database {
     }
 
     /// Takes over the log and captures what it holds beyond `frame`, with the TXIDs that follow the position.
-    func followLog(_ content: WALContent, capturedThrough frame: UInt32) throws(StoreError) {
-        guard let file = files.wal, let size = try? file.size() else { return }
+    ///
+    /// - Parameters:
+    ///   - content: what it holds.
+    ///   - frame: up to which it is captured.
+    ///   - isGrowing: whether programs write to it, so that what lies behind `content` is for later.
+    func followLog(
+        _ content: WALContent,
+        capturedThrough frame: UInt32,
+        isGrowing: Bool = false
+    ) throws(StoreError) {
+        guard let file = files.wal, var size = try? file.size() else { return }
+        if isGrowing, let pageSize = content.header?.pageSize {
+            let end = WALFrames.offset(ofFrame: UInt32(content.frames.count) + 1, pageSize: pageSize)
+            size = min(size, end)
+        }
         wal.resume(content, capturedThrough: frame, fileSize: size, read: file.lenientRead)
         for page in wal.frames { walPages.insert(PageNumber(page)) }
         log.removeTemporaries()
@@ -424,7 +444,7 @@ extension Database {
         }
     }
 
-    private func noteVersionBytes(_ content: WALContent, _ pageSize: PageSize) {
+    func noteVersionBytes(_ content: WALContent, _ pageSize: PageSize) {
         let page1 = Buffer(count: pageSize.bytes)
         LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
             .read(.first, into: page1.bytes)
@@ -433,7 +453,7 @@ extension Database {
 
     // MARK: - Replica
 
-    private func recoverReplica() throws(StoreError) {
+    func recoverReplica() throws(StoreError) {
         if hasHotJournal { try setJournalAside() }
         let content = try readLog()
         guard let file = files.database, let size = try? file.size(),
@@ -517,7 +537,7 @@ extension Database {
     }
 
     /// Makes the files what a replica's readers need: page 1 says WAL, the log exists, the wal-index is built.
-    private func prepareReplica(_ content: WALContent) throws(StoreError) {
+    func prepareReplica(_ content: WALContent) throws(StoreError) {
         guard let file = files.database else { return }
         let index: BackingFile
         do throws(Errno) {
@@ -531,6 +551,11 @@ extension Database {
                 files.journal = nil
             }
             if files.wal == nil { files.wal = try BackingFile.open(path(.wal)) }
+            if context.options.isTakeover, files.shm != nil {
+                // Readers have it mapped; `ReplicaWAL.adoptIndex` goes on with it.
+                replica.overlay = content.frames
+                return
+            }
             index = try BackingFile.open(path(.shm))
             try FaultPoint.recoveryIndexWrite.pass()
         } catch {

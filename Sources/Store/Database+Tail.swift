@@ -30,6 +30,11 @@ extension Database {
             if followed !== file {
                 followed = file
                 logOnly = walPages
+                if context.options.isTakeover {
+                    // It may have been copied back, and begin anew at any moment.
+                    logOnly = PageSet()
+                    for page in pagesNotInDatabaseFile(wal.frames[...]) { logOnly.insert(PageNumber(page)) }
+                }
             }
             if tail == nil { tail = LogTail(self, path: path(.wal)) }
             tail?.wake()

@@ -18,6 +18,12 @@ public struct StoreOptions: Sendable {
     public var retention: Duration
     /// Written into LTX files; anew for each process, so that a node knows its own transactions.
     public var nodeID: UInt64
+    /// The mount lives on from an earlier process, with programs that use the files (docs/ARCHITECTURE.md, "Surviving the daemon").
+    public var isTakeover: Bool
+    /// Programs write to logs past the daemon while it opens the store.
+    public var logsPass: Bool
+    /// How long a process that is ending may take until its descriptors are closed.
+    public var endOfEarlier: Duration
 
     /// Options with their values.
     public init(
@@ -25,8 +31,14 @@ public struct StoreOptions: Sendable {
         isPrimary: Bool,
         compress: Bool = true,
         retention: Duration = .seconds(600),
-        nodeID: UInt64 = .random(in: 1 ... .max)
+        nodeID: UInt64 = .random(in: 1 ... .max),
+        isTakeover: Bool = false,
+        logsPass: Bool = false,
+        endOfEarlier: Duration = .zero
     ) {
+        self.endOfEarlier = endOfEarlier
+        self.isTakeover = isTakeover
+        self.logsPass = logsPass
         self.dataDirectory = dataDirectory
         self.isPrimary = isPrimary
         self.compress = compress
@@ -57,6 +69,7 @@ final class StoreContext: Sendable {
     let reconcileRequests = Doorbell()
     /// Rung when a log became long.
     let longLogs = Doorbell()
+    private let fileKeeper = Mutex<(any FileKeeper)?>(nil)
     private let mountRoot = Mutex<Int32?>(nil)
     private let mountedAt = Mutex<String?>(nil)
 
@@ -64,6 +77,12 @@ final class StoreContext: Sendable {
         self.options = options
         self.logger = logger
         metrics = StoreMetrics(registry)
+    }
+
+    /// Who keeps files that are in use when they lose their name.
+    var keeper: (any FileKeeper)? {
+        get { fileKeeper.withLock { $0 } }
+        set { fileKeeper.withLock { $0 = newValue } }
     }
 
     /// Descriptor of the mount's root folder for `openat`; nil while there is no mount.
