@@ -61,6 +61,7 @@ extension Node {
         )
         options.holdsOpensBack = !lease.isPrimary
         options.isOwn = isOwn
+        options.allowResend = CurrentProcess.environment(Self.resendVariable) != "off"
         let (dir, logger, link) = (config.fuse.dir, logger, link)
         let session = try parts.start("make the file system", undoing: "end the FUSE session") {
             guard let inherited else {
@@ -116,6 +117,9 @@ extension Node {
         }
         return session
     }
+
+    /// `off`: as on a kernel that cannot send requests again; for tests.
+    private static let resendVariable = "LITEFS_RESEND"
 
     /// How long the descriptors of a daemon that just ended, or was killed with its supervisor, may still be open.
     var endOfEarlier: Duration {

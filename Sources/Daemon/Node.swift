@@ -47,7 +47,8 @@ public struct Node: Sendable {
 
     /// What a session of this node is for: another daemon goes on with it only when it says the same.
     var sessionDescription: String {
-        "data.dir \(config.data.dir)\nfuse.dir \(config.fuse.dir)\n" + (lease.isPrimary ? "primary" : "replica")
+        "data.dir \(config.data.dir)\nfuse.dir \(config.fuse.dir)\n"
+            + (lease.isPrimary ? "primary" : "replica")
     }
 
     /// Starts the parts in order and returns when the node is ready for the application.

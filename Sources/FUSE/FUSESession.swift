@@ -18,6 +18,8 @@ public struct SessionOptions: Sendable {
     public var threads: Int
     /// Programs open no file before `openGate()`, while a session is taken over.
     public var holdsOpensBack = false
+    /// Requests that an earlier process had at hand may come again; without, as before Linux 6.9, they get an error.
+    public var allowResend = true
     /// Tells the daemon's own threads by their number.
     public var isOwn: @Sendable (Int32) -> Bool = { _ in false }
 
@@ -129,7 +131,7 @@ public final class FUSESession: Sendable {
             isContinued: true
         )
         state.withLock { $0.path = path }
-        if channel.passthrough.canResend.load(ordering: .relaxed) {
+        if options.allowResend, channel.passthrough.canResend.load(ordering: .relaxed) {
             channel.sendAgain()
         } else {
             for unique in requests { channel.fail(unique) }

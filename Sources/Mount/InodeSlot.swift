@@ -26,15 +26,16 @@ struct InodeSlot: Sendable {
     ) -> InodeSlot? {
         let name = Array(place.name.utf8)
         guard name.count <= longestName else { return nil }
-        return slots.publish { slot in
-            slot.set(number, at: 8)
-            slot.set(lookups, at: 16)
-            slot.set(place.folder, at: 24)
-            slot.set(identity, at: 32)
-            slot.set(UInt64(name.count) << 8, at: 40)
-            (slot.base + 48).copyMemory(from: name, byteCount: name.count)
-        }
-        .map(InodeSlot.init)
+        return
+            slots.publish { slot in
+                slot.set(number, at: 8)
+                slot.set(lookups, at: 16)
+                slot.set(place.folder, at: 24)
+                slot.set(identity, at: 32)
+                slot.set(UInt64(name.count) << 8, at: 40)
+                (slot.base + 48).copyMemory(from: name, byteCount: name.count)
+            }
+            .map(InodeSlot.init)
     }
 
     var number: InodeNumber { slot.word(at: 8) }
@@ -45,7 +46,10 @@ struct InodeSlot: Sendable {
     var place: Inode.Place? {
         let word = slot.word(at: 40)
         guard word & 1 == 0 else { return nil }
-        let bytes = UnsafeRawBufferPointer(start: slot.base + 48, count: min(Int(word >> 8), Self.longestName))
+        let bytes = UnsafeRawBufferPointer(
+            start: slot.base + 48,
+            count: min(Int(word >> 8), Self.longestName)
+        )
         return Inode.Place(folder: slot.word(at: 24), name: String(decoding: bytes, as: UTF8.self))
     }
 

@@ -17,7 +17,10 @@ extension MountedFileSystem {
     ///   - memory: the session's memory.
     ///   - kept: files without a name; those that nobody uses are given up.
     public func takeOver(_ memory: SessionMemory, kept: [BackingFile]) {
-        let keptByIdentity = Dictionary(kept.map { ($0.identity, $0) }, uniquingKeysWith: { first, _ in first })
+        let keptByIdentity = Dictionary(
+            kept.map { ($0.identity, $0) },
+            uniquingKeysWith: { first, _ in first }
+        )
         for file in kept { _ = file.setKept(true) }
         for inode in inodes.all { identify(inode, keptByIdentity) }
         var lost = 0

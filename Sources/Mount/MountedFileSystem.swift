@@ -47,6 +47,7 @@ public final class MountedFileSystem: FileSystem {
     ///   - memory: the session's memory; for one that an earlier process left call `takeOver` before the first request.
     ///   - keeper: who keeps files without a name for the next daemon.
     ///   - logger: for what concerns names.
+    /// - Throws: when `DATA/local` cannot be made.
     public init(
         _ store: Store,
         node: any NodeStatus,

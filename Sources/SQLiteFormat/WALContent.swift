@@ -33,6 +33,7 @@ public struct WALContent: Sendable {
     /// - Parameters:
     ///   - frame: that frame; one beyond the end changes nothing.
     ///   - pageCount: the size of the database after it.
+    /// - Returns: that log.
     public func cut(afterFrame frame: UInt32, pageCount: UInt32) -> WALContent {
         guard frame < UInt32(frames.count) else { return self }
         return WALContent(

@@ -420,6 +420,7 @@ extension Database {
     ///   - content: what it holds.
     ///   - frame: up to which it is captured.
     ///   - isGrowing: whether programs write to it, so that what lies behind `content` is for later.
+    /// - Throws: `StoreError`.
     func followLog(
         _ content: WALContent,
         capturedThrough frame: UInt32,

@@ -113,7 +113,8 @@ extension Database {
         var attempts = 0
         while let final = try tableOfContent(content) {
             attempts += 1
-            let isSame = !context.options.logsPass || files.wal.flatMap { WALHeader(in: $0) } == content.header
+            let isSame =
+                !context.options.logsPass || files.wal.flatMap { WALHeader(in: $0) } == content.header
             if isSame || attempts == Self.mostAttempts { return try takeOver(final, content, record) }
             content = try readPublishedLog()
         }
@@ -156,7 +157,9 @@ extension Database {
             table = final
             return try followLog(content, capturedThrough: all, isGrowing: isGrowing)
         }
-        if let record, let pageSize = final.pageSize, let captured = capturedFrame(of: record.header, in: content) {
+        if let record, let pageSize = final.pageSize,
+            let captured = capturedFrame(of: record.header, in: content)
+        {
             let base = baseTable(
                 final,
                 content,

@@ -74,9 +74,10 @@ struct MountCommand {
         options.reaped = { keeper.reaped($0, $1) }
         // The daemon watches its own steps, and there are several.
         options.stopLimit = .seconds(60)
-        return try Supervisor(signals: signals, options: options, logger: logger).run { parts in
-            try keeper.start(parts)
-        }
+        return try Supervisor(signals: signals, options: options, logger: logger)
+            .run { parts in
+                try keeper.start(parts)
+            }
     }
 
     /// Runs a node in this process.
@@ -96,14 +97,17 @@ struct MountCommand {
         options.exitsOnError = config.exitOnError
         options.link = link
         let node = Node(config: config, keepsMounts: arguments.skipsUnmount, link: link, logger: logger)
-        return try Supervisor(signals: signals, options: options, logger: logger).run { parts in
-            try node.start(parts)
-        }
+        return try Supervisor(signals: signals, options: options, logger: logger)
+            .run { parts in
+                try node.start(parts)
+            }
     }
 
     /// Says which file was found, and applies the flags to the settings.
     private func apply(_ loaded: inout LoadedConfig) {
-        if loaded.isFromSearch, !SupervisorLink.isDaemon { StandardOutput.line("config file read from \(loaded.path)") }
+        if loaded.isFromSearch, !SupervisorLink.isDaemon {
+            StandardOutput.line("config file read from \(loaded.path)")
+        }
         if let command = arguments.execCommand { loaded.replaceExec(with: command) }
         if arguments.debug { loaded.config.log.debug = true }
         if arguments.fuseDebug { loaded.config.fuse.debug = true }

@@ -85,7 +85,9 @@ final class TinyFileSystem: FileSystem {
         throw .readOnlyFileSystem
     }
     func symbolicLink(_ inode: InodeNumber) throws(Errno) -> String { throw .invalidArgument }
-    func removeDirectory(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) { throw .readOnlyFileSystem }
+    func removeDirectory(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
+        throw .readOnlyFileSystem
+    }
     func rename(
         _ name: String,
         in parent: InodeNumber,

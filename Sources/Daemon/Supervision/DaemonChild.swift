@@ -28,6 +28,7 @@ final class DaemonChild {
     ///   - program: where the program is.
     ///   - arguments: its name and its arguments.
     ///   - isFirst: whether the environment's faults are meant for it.
+    /// - Throws: when it cannot be started.
     init(_ program: String, _ arguments: [String], isFirst: Bool) throws(Errno) {
         let (own, its) = try MessageSocket.pair()
         socket = MessageSocket(owning: own)

@@ -135,7 +135,9 @@ final class KeeperLoop {
         child.served = .now
         if let since = silentSince {
             let gap = (MonotonicTime.now - since).milliseconds
-            logger.info("the new daemon (process \(child.process.pid)) answers; requests waited for \(gap) ms")
+            logger.info(
+                "the new daemon (process \(child.process.pid)) answers; requests waited for \(gap) ms"
+            )
         }
         silentSince = nil
         guard upgrades == nil else { return }
@@ -150,7 +152,8 @@ final class KeeperLoop {
     }
 
     private func failed(_ child: DaemonChild, _ text: String) {
-        let words = text.split(separator: "\0", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let words = text.split(separator: "\0", maxSplits: 1, omittingEmptySubsequences: false)
+            .map(String.init)
         let error = StartError.failed(step: words[0], reason: words.count > 1 ? words[1] : "")
         child.failure = error
         if wasReady { logger.error("the daemon does not start: \(error)") }
@@ -164,7 +167,9 @@ final class KeeperLoop {
         child = nil
         let exit = exit(of: gone)
         if isStopping {
-            if let exit, exit != .code(0), gone.failure == nil {
+            // One that the signal met before it could take signals has nothing to stop.
+            let isWell = exit == .code(0) || exit == .signal(Signal.terminate.rawValue)
+            if let exit, !isWell, gone.failure == nil {
                 keeper.state.withLock { state in
                     if state.pointee.troubles.isEmpty {
                         state.pointee.troubles.append("the daemon ended with \(exit)")
@@ -182,8 +187,11 @@ final class KeeperLoop {
         silentSince = silentSince ?? .now
         let lived = gone.served.map { MonotonicTime.now - $0 } ?? .zero
         failures = lived >= Self.goodLife ? 0 : failures + 1
-        let pause = failures == 0 ? .zero : min(Self.longPause, Self.shortPause * (1 << min(failures - 1, 10)))
-        let rest = pause > .zero ? " in \(pause.milliseconds) ms, because the last \(failures) did not live long" : ""
+        let pause =
+            failures == 0 ? .zero : min(Self.longPause, Self.shortPause * (1 << min(failures - 1, 10)))
+        let rest =
+            pause > .zero
+            ? " in \(pause.milliseconds) ms, because the last \(failures) did not live long" : ""
         if session.isWhole {
             logger.error(
                 "the daemon (process \(gone.process.pid)) ended: \(how); its mount stays, requests wait, and another daemon "
@@ -253,7 +261,9 @@ final class KeeperLoop {
     ///
     /// Invariant: the old daemon is told only when the new one understands the session.
     private func replaceDaemon(by path: String) throws(UpgradeFailure) -> Int64 {
-        guard let old = child, session.isWhole else { throw UpgradeFailure(reason: "there is none that serves") }
+        guard let old = child, session.isWhole else {
+            throw UpgradeFailure(reason: "there is none that serves")
+        }
         let new: DaemonChild
         do throws(Errno) {
             new = try start(path)
@@ -275,7 +285,8 @@ final class KeeperLoop {
                 if isOldGone { bury(old) }
                 throw UpgradeFailure(
                     reason: new.failure.map { "\($0)" }
-                        ?? (isGone ? "\(path) ended: \(exit.map { "\($0)" } ?? "")" : "\(path) does not answer")
+                        ?? (isGone
+                            ? "\(path) ended: \(exit.map { "\($0)" } ?? "")" : "\(path) does not answer")
                 )
             }
         }

@@ -48,6 +48,7 @@ public final class SupervisorLink: FileKeeper {
     ///
     /// - Parameter description: what this daemon's session would be for; it goes on with no other one.
     /// - Returns: whether it goes on with a session.
+    /// - Throws: when the session is none that this daemon can go on with.
     func begin(_ description: String) throws(SupervisorError) -> Bool {
         var session: [Int32] = []
         var kept: [BackingFile] = []
