@@ -131,11 +131,10 @@ public final class FUSESession: Sendable {
             isContinued: true
         )
         state.withLock { $0.path = path }
-        if options.allowResend, channel.passthrough.canResend.load(ordering: .relaxed) {
-            channel.sendAgain()
-        } else {
+        if !requests.isEmpty, !options.allowResend || !channel.passthrough.canResend.load(ordering: .relaxed)
+        {
             for unique in requests { channel.fail(unique) }
-            if !requests.isEmpty { lost(requests.count) }
+            lost(requests.count)
         }
     }
 
@@ -167,7 +166,13 @@ public final class FUSESession: Sendable {
         self.session = session
         nonisolated(unsafe) let served = session
         let serving = channel
-        if isContinued { serving.replayInitialisation(of: served) }
+        if isContinued {
+            serving.replayInitialisation(of: served)
+            // Before anybody takes a request: one that is at hand here would come a second time.
+            if options.allowResend, serving.passthrough.canResend.load(ordering: .relaxed) {
+                serving.sendAgain()
+            }
+        }
         threads = (0..<options.threads)
             .map { number in
                 Thread("fuse-\(number)", interruptible: true) {

@@ -5,8 +5,14 @@ import POSIX
 /// A request that libfuse hands over; it is answered once, by the function that received it.
 private struct Request {
     let pointer: fuse_req_t
+    /// Found at the beginning: libfuse frees the request with the answer, also one that the kernel does not take.
+    let channel: Channel
 
-    var channel: Channel { Channel.of(fuse_req_userdata(pointer)) }
+    init(pointer: fuse_req_t) {
+        self.pointer = pointer
+        channel = Channel.of(fuse_req_userdata(pointer))
+    }
+
     var fileSystem: any FileSystem { channel.fileSystem }
 
     var caller: Caller {

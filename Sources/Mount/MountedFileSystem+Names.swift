@@ -190,7 +190,7 @@ extension MountedFileSystem {
     }
 
     /// The files beside a dropped database stay, as they would on any file system; they are no longer a database's.
-    private func releaseSidecars(of database: Database) throws(Errno) {
+    func releaseSidecars(of database: Database) throws(Errno) {
         for kind in [DatabaseFileKind.journal, .wal, .shm] {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)

@@ -22,6 +22,7 @@ extension MountedFileSystem {
             uniquingKeysWith: { first, _ in first }
         )
         for file in kept { _ = file.setKept(true) }
+        finishDrops()
         for inode in inodes.all { identify(inode, keptByIdentity) }
         var lost = 0
         for open in memory.openFiles {
@@ -37,6 +38,20 @@ extension MountedFileSystem {
             )
         }
         for file in kept where !file.isInUse { keeper?.drop(file) }
+    }
+
+    /// Files beside a database that was dropped are no longer a database's; the daemon before may have died before it said so.
+    private func finishDrops() {
+        guard store.isPrimary else { return }
+        for database in store.databases where database.file(.database) == nil {
+            do throws(Errno) {
+                try releaseSidecars(of: database)
+            } catch {
+                logger.warning(
+                    "database \"\(database.name)\": what lay beside it when it was dropped stays: \(error)"
+                )
+            }
+        }
     }
 
     private func identify(_ inode: Inode, _ kept: [UInt64: BackingFile]) {

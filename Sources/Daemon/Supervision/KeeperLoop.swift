@@ -19,7 +19,7 @@ final class KeeperLoop {
     private var ending: [ChildProcess] = []
 
     /// A daemon that served for so long was none that keeps dying.
-    private static let goodLife = Duration.milliseconds(300)
+    private static let goodLife = Duration.milliseconds(100)
     private static let shortPause = Duration.milliseconds(50)
     private static let longPause = Duration.seconds(5)
     /// How long a new daemon may take until it understands the session.
