@@ -131,10 +131,10 @@ public final class FUSESession: Sendable {
             isContinued: true
         )
         state.withLock { $0.path = path }
-        if !requests.isEmpty, !options.allowResend || !channel.passthrough.canResend.load(ordering: .relaxed)
-        {
-            for unique in requests { channel.fail(unique) }
-            lost(requests.count)
+        if !options.allowResend || !channel.passthrough.canResend.load(ordering: .relaxed) {
+            // The kernel knows nothing of those that were answered in the last moment.
+            let failed = requests.filter { channel.fail($0) }
+            if !failed.isEmpty { lost(failed.count) }
         }
     }
 
@@ -390,18 +390,20 @@ final class Channel: Sendable {
     }
 
     /// Asks the kernel for all requests again that were read and not answered (FUSE_NOTIFY_RESEND).
-    func sendAgain() { send(code: 7, unique: 0) }
+    func sendAgain() { _ = send(code: 7, unique: 0) }
 
-    /// Answers a request that nobody can carry out any more.
-    func fail(_ unique: UInt64) { send(code: -EIO, unique: unique) }
+    /// Answers a request that nobody can carry out any more; false when the kernel does not wait for it.
+    func fail(_ unique: UInt64) -> Bool { send(code: -EIO, unique: unique) }
 
     /// A message of a `struct fuse_out_header` alone.
-    private func send(code: Int32, unique: UInt64) {
+    ///
+    /// Returns whether the kernel took it.
+    private func send(code: Int32, unique: UInt64) -> Bool {
         withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { bytes in
             bytes.storeBytes(of: 16, toByteOffset: 0, as: UInt32.self)
             bytes.storeBytes(of: code, toByteOffset: 4, as: Int32.self)
             bytes.storeBytes(of: unique, toByteOffset: 8, as: UInt64.self)
-            _ = Glibc.write(device, bytes.baseAddress, bytes.count)
+            return Glibc.write(device, bytes.baseAddress, bytes.count) == bytes.count
         }
     }
 
