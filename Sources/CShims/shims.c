@@ -186,6 +186,8 @@ int cshims_local_socket(int directory, const char *name, int listens) {
     if (fd < 0) return -1;
     int result = listens ? bind(fd, (struct sockaddr *)&address, sizeof address)
                          : connect(fd, (struct sockaddr *)&address, sizeof address);
+    // Whoever can connect can have a program run.
+    if (result == 0 && listens) result = chmod(address.sun_path, 0600);
     if (result == 0 && listens) result = listen(fd, 4);
     if (result == 0) return fd;
     int error = errno;

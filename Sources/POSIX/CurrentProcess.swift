@@ -48,6 +48,9 @@ public enum CurrentProcess {
     /// Sends this process a signal.
     public static func raise(_ signal: Signal) { _ = kill(getpid(), signal.rawValue) }
 
+    /// Processors that this process can use, from 1 to 8.
+    public static let processorCount = min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 8)
+
     /// Process id of the parent.
     public static var parentID: Int32 { getppid() }
 

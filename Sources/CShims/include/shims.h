@@ -93,7 +93,7 @@ int cshims_fuse_close_backing(int device, int backing);
 long cshims_send_message(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
 long cshims_receive_message(int socket, void *bytes, size_t capacity, int *descriptors, int *descriptor_count);
 // struct sockaddr_un is an array that Swift imports as a tuple. A stream socket at a name in a folder, by way of
-// /proc/self/fd, because the folder's path may be longer than an address; -1 on error.
+// /proc/self/fd, because the folder's path may be longer than an address; -1 on error. Only its owner may connect.
 int cshims_local_socket(int directory, const char *name, int listens);
 // GNU. A file of memory alone.
 int cshims_memory_file(const char *name);
