@@ -150,6 +150,7 @@ let package = Package(
         ),
 
         tests("POSIXTests", ["POSIX"]),
+        tests("MountTests", ["Mount", "FUSE", "Store", "Logging", "Metrics", "POSIX"]),
         tests("FaultsTests", ["Faults", "POSIX"]),
         tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),

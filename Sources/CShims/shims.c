@@ -11,10 +11,14 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,3 +142,70 @@ int cshims_fuse_close_backing(int device, int backing) {
     uint32_t id = (uint32_t)backing;
     return ioctl(device, _IOW(229, 2, uint32_t), &id); // FUSE_DEV_IOC_BACKING_CLOSE
 }
+
+enum { most_descriptors = 16 };
+long cshims_send_message(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
+    if (descriptor_count > most_descriptors) {
+        errno = E2BIG;
+        return -1;
+    }
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * most_descriptors)];
+        struct cmsghdr header;
+    } control;
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (descriptor_count > 0) {
+        size_t length = sizeof(int) * (size_t)descriptor_count;
+        memset(&control, 0, sizeof control);
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(length);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(length);
+        memcpy(CMSG_DATA(header), descriptors, length);
+    }
+    return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+long cshims_receive_message(int socket, void *bytes, size_t capacity, int *descriptors, int *descriptor_count) {
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * most_descriptors)];
+        struct cmsghdr header;
+    } control;
+    struct iovec part = {.iov_base = bytes, .iov_len = capacity};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    *descriptor_count = 0;
+    ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (count < 0) return -1;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t length = header->cmsg_len - CMSG_LEN(0);
+        memcpy(descriptors, CMSG_DATA(header), length);
+        *descriptor_count = (int)(length / sizeof(int));
+    }
+    return count;
+}
+int cshims_local_socket(int directory, const char *name, int listens) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int length = snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory, name);
+    if (length < 0 || (size_t)length >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    int result = listens ? bind(fd, (struct sockaddr *)&address, sizeof address)
+                         : connect(fd, (struct sockaddr *)&address, sizeof address);
+    // Whoever can connect can have a program run.
+    if (result == 0 && listens) result = chmod(address.sun_path, 0600);
+    if (result == 0 && listens) result = listen(fd, 4);
+    if (result == 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+int cshims_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+int cshims_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }

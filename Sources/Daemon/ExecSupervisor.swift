@@ -10,6 +10,7 @@ struct ExecSupervisor {
     private let logger: Logger
     private let isCandidate: Bool
     private let reapsOrphans: Bool
+    private let reaped: (@Sendable (Int32, ChildProcess.Exit) -> Void)?
     private var child: ChildProcess?
     private var exit: ChildProcess.Exit?
 
@@ -19,7 +20,14 @@ struct ExecSupervisor {
     ///   - logger: Hears of each command.
     ///   - isCandidate: Whether commands with `if-candidate` run.
     ///   - reapsOrphans: Whether this process is the one that inherits orphans.
-    init(logger: Logger, isCandidate: Bool, reapsOrphans: Bool = CurrentProcess.isInit) {
+    ///   - reaped: Hears of the ends of others.
+    init(
+        logger: Logger,
+        isCandidate: Bool,
+        reapsOrphans: Bool = CurrentProcess.isInit,
+        reaped: (@Sendable (Int32, ChildProcess.Exit) -> Void)? = nil
+    ) {
+        self.reaped = reaped
         self.logger = logger
         self.isCandidate = isCandidate
         self.reapsOrphans = reapsOrphans
@@ -75,7 +83,7 @@ struct ExecSupervisor {
     mutating func collect() {
         if reapsOrphans {
             while let ended = ChildProcess.reapAny() {
-                if ended.pid == child?.pid { finish(ended.exit) }
+                if ended.pid == child?.pid { finish(ended.exit) } else { reaped?(ended.pid, ended.exit) }
             }
         } else if let ended = child?.exitIfEnded() {
             finish(ended)

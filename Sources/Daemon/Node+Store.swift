@@ -11,20 +11,25 @@ import Store
 // The parts that have to do with databases.
 extension Node {
     /// Opens the data directory and recovers what is in it.
-    func openStore(_ parts: Parts) throws(StartError) -> Store {
+    func openStore(_ parts: Parts, _ inherited: InheritedSession?) throws(StartError) -> Store {
         let options = StoreOptions(
             dataDirectory: config.data.dir,
             isPrimary: lease.isPrimary,
             compress: config.data.compress,
             retention: config.data.retention.duration,
             nodeID: id,
-            localNames: LocalNames(config.data.local)
+            localNames: LocalNames(config.data.local),
+            isTakeover: inherited != nil,
+            logsPass: inherited?.logsPass ?? false,
+            endOfEarlier: endOfEarlier
         )
+        let link = link
         let store = try parts.start("open the data directory", undoing: "close the databases") {
             try Store(options: options, logger: logger, registry: metrics)
         } stop: {
-            $0.close()
+            if link?.isHandingOver == true { $0.handOver() } else { $0.close() }
         }
+        store.setKeeper(link)
         if let clusterID = store.clusterID { logger.info("using existing cluster id: \"\(clusterID)\"") }
         return store
     }
@@ -41,23 +46,40 @@ extension Node {
     /// Mounts the store's databases at `fuse.dir`.
     ///
     /// They are set up before anybody else can see them.
-    func mount(_ store: Store, _ state: NodeState, _ parts: Parts) throws(StartError) {
-        let fileSystem = try parts.run("set up the file system") {
-            try MountedFileSystem(store, node: state, logger: logger)
+    func mount(
+        _ store: Store,
+        _ state: NodeState,
+        _ inherited: InheritedSession?,
+        _ parts: Parts
+    ) throws(StartError) {
+        let (fileSystem, memory) = try parts.run("set up the file system") {
+            let memory = try inherited?.memory ?? SessionMemory(description: sessionDescription)
+            let fileSystem = try MountedFileSystem(
+                store,
+                node: state,
+                memory: memory,
+                keeper: link,
+                logger: logger
+            )
+            if let inherited { fileSystem.takeOver(memory, kept: inherited.kept) }
+            return (fileSystem, memory)
         }
         let dir = config.fuse.dir
         let session = try mount(
             fileSystem,
+            memory: memory,
+            inherited: inherited,
+            isOwn: { store.isOwn(thread: $0) },
             setUp: { session in
                 try decidePassthrough(session, fileSystem, store)
                 store.start(mount: session.root, path: dir)
                 store.add(fileSystem.announcer)
                 fileSystem.announcer.start(root: session.root) { session.invalidate(name: $0, in: $1) }
             },
-            tearDown: {
+            tearDown: { isLeft in
                 fileSystem.announcer.stop()
                 store.stop()
-                fileSystem.leave()
+                if !isLeft { fileSystem.leave() }
             },
             parts
         )

@@ -14,6 +14,8 @@ public struct Node: Sendable {
     let logger: Logger
     let lease: StaticLease
     let metrics = MetricsRegistry()
+    /// The supervisor of this process, which keeps what the next daemon needs; nil when the node is one process alone.
+    let link: SupervisorLink?
     /// Tells this run of this node from all others, in LTX files, streams and answers.
     let id: UInt64
 
@@ -22,8 +24,10 @@ public struct Node: Sendable {
     /// - Parameters:
     ///   - config: Settings that were checked.
     ///   - keepsMounts: Whether what is mounted at `fuse.dir` stays, as `-skip-unmount` asks for.
+    ///   - link: The supervisor, if there is one.
     ///   - logger: For everything the node has to say.
-    public init(config: Config, keepsMounts: Bool, logger: Logger) {
+    public init(config: Config, keepsMounts: Bool, link: SupervisorLink? = nil, logger: Logger) {
+        self.link = link
         self.config = config
         self.keepsMounts = keepsMounts
         self.logger = logger
@@ -41,6 +45,12 @@ public struct Node: Sendable {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
+    /// What a session of this node is for: another daemon goes on with it only when it says the same.
+    var sessionDescription: String {
+        "data.dir \(config.data.dir)\nfuse.dir \(config.fuse.dir)\n"
+            + (lease.isPrimary ? "primary" : "replica")
+    }
+
     /// Starts the parts in order and returns when the node is ready for the application.
     ///
     /// - Parameter parts: Where each part is noted once it runs; what was started before a failure is stopped by it.
@@ -51,16 +61,20 @@ public struct Node: Sendable {
         if lease.isPrimary {
             metrics.gauge("litefs_lag_seconds", help: "How far this node is behind the primary.") { 0 }
         }
+        let inherited = try parts.run("go on with the mount") { try inherit() }
         let server = try listen(parts)
-        let store = try openStore(parts)
-        outwaitEarlierMounts(store)
-        store.noteHidden(try prepareMountFolder(parts))
+        let store = try openStore(parts, inherited)
+        if inherited == nil {
+            outwaitEarlierMounts(store)
+            store.noteHidden(try prepareMountFolder(parts))
+        }
         let state = NodeState(
             isCandidate: lease.isPrimary,
             mountPath: config.fuse.dir,
             primaryHostname: lease.hostname
         )
-        try mount(store, state, parts)
+        try mount(store, state, inherited, parts)
+        link?.send(LinkMessage(.serving))
         let streams = try startStreams(store, parts)
         let events = try startEvents(store, parts)
         try serve(server, api(store, state, streams, events).handle, parts)
@@ -73,5 +87,11 @@ public struct Node: Sendable {
             try follow(store, state, readiness, events, parts)
         }
         try waitForCluster(readiness, parts)
+    }
+
+    /// The session that an earlier daemon left, if this one is to go on with it.
+    private func inherit() throws -> InheritedSession? {
+        guard let link, try link.begin(sessionDescription) else { return nil }
+        return link.takeInherited()
     }
 }

@@ -17,6 +17,10 @@ public struct Supervisor: ~Copyable {
         public var isCandidate = true
         /// Whether the process ends when the start fails; otherwise it stays as it is until a signal comes.
         public var exitsOnError = true
+        /// The supervisor of this process: what is to be said is said to it, and by it.
+        public var link: SupervisorLink?
+        /// Hears of ended children that this process inherited as PID 1.
+        public var reaped: (@Sendable (Int32, ChildProcess.Exit) -> Void)?
         /// How long one step may take once the node is to end.
         public var stopLimit: Duration = .seconds(10)
 
@@ -49,7 +53,7 @@ public struct Supervisor: ~Copyable {
         self.signals = signals
         self.options = options
         self.logger = logger
-        exec = ExecSupervisor(logger: logger, isCandidate: options.isCandidate)
+        exec = ExecSupervisor(logger: logger, isCandidate: options.isCandidate, reaped: options.reaped)
     }
 
     /// Runs a node until it is to end.
@@ -60,9 +64,15 @@ public struct Supervisor: ~Copyable {
         let ending = live(start)
         let code = announce(ending)
         let failures = stopParts()
-        for failure in failures { StandardError.report(failure) }
+        for failure in failures {
+            if let link = options.link {
+                link.send(LinkMessage(.trouble, failure))
+            } else {
+                StandardError.report(failure)
+            }
+        }
         guard failures.isEmpty else { return code == 0 ? 1 : code }
-        if ending != .failure { StandardOutput.line("litefs shut down complete") }
+        if ending != .failure { say("litefs shut down complete") }
         return code
     }
 
@@ -70,7 +80,7 @@ public struct Supervisor: ~Copyable {
     private func announce(_ ending: Ending) -> Int32 {
         switch ending {
         case .signal:
-            StandardOutput.line("signal received, litefs shutting down")
+            say("signal received, litefs shutting down")
             return 0
         case .child(.code(0)):
             StandardOutput.line("subprocess exited successfully, litefs shutting down")
@@ -86,26 +96,38 @@ public struct Supervisor: ~Copyable {
         }
     }
 
+    private func say(_ line: String) {
+        if options.link == nil { StandardOutput.line(line) }
+    }
+
     private var isStopping: Bool { parts.stopRequest.isRequested }
 
     /// From the start to the moment when the node is to be stopped.
     private mutating func live(_ start: @escaping @Sendable (Parts) throws -> Void) -> Ending {
         do {
             try startParts(start)
+            options.link?.send(LinkMessage(.ready))
             try runCommands()
         } catch .interrupted {
             return .signal
         } catch {
-            StandardError.report("\(error)")
+            report(error)
             guard !options.exitsOnError else { return .failure }
         }
-        StandardOutput.line("waiting for signal or subprocess to exit")
+        say("waiting for signal or subprocess to exit")
         // Without a command only a signal ends the node.
         while exec.isRunning || !(exec.hasExit || isStopping) { handle(signals.wait()) }
         guard let exit = exec.takeExit() else { return .signal }
         guard isStopping else { return .child(exit) }
         logger.info("exec process closed: \(exit)")
         return .signal
+    }
+
+    private func report(_ error: StartError) {
+        guard let link = options.link, case .failed(let step, let reason) = error else {
+            return StandardError.report("\(error)")
+        }
+        link.send(LinkMessage(.failed, step + "\0" + reason))
     }
 
     // MARK: The parts of the node

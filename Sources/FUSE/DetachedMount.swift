@@ -48,6 +48,11 @@ struct DetachedMount: ~Copyable {
         _ = consume configuration
     }
 
+    /// The mount of a session that goes on.
+    init(continuing root: consuming FileDescriptor) {
+        self.root = root
+    }
+
     /// Makes the mount visible at `path`.
     func attach(at path: String) throws(MountError) {
         guard cshims_move_mount(root.rawValue, "", AT_FDCWD, path, 4) == 0 else {
@@ -71,6 +76,8 @@ public enum MountError: Error, CustomStringConvertible {
     case cannotMake(step: String, Errno, detail: String)
     /// The file system cannot be attached to its folder.
     case cannotAttach(path: String, Errno)
+    /// The session of an earlier process cannot be continued.
+    case cannotContinue(String)
     /// libfuse refused the session.
     case cannotStartSession
     /// A dead mount of an earlier run cannot be removed.
@@ -86,6 +93,8 @@ public enum MountError: Error, CustomStringConvertible {
                 + " mounting needs root (CAP_SYS_ADMIN) and Linux 5.6 or later"
         case .cannotAttach(let path, let errno):
             "cannot mount at \(path): \(errno): the folder must exist and not be in use"
+        case .cannotContinue(let reason):
+            "cannot go on with the mount of the daemon before: \(reason)"
         case .cannotStartSession:
             "cannot start the FUSE session: libfuse refused it (see its message on standard error)"
         case .cannotReplace(let path, let errno):

@@ -16,6 +16,12 @@ public struct SessionOptions: Sendable {
     public var debug: Bool
     /// Threads that take requests.
     public var threads: Int
+    /// Programs open no file before `openGate()`, while a session is taken over.
+    public var holdsOpensBack = false
+    /// Requests that an earlier process had at hand may come again; without, as before Linux 6.9, they get an error.
+    public var allowResend = true
+    /// Tells the daemon's own threads by their number.
+    public var isOwn: @Sendable (Int32) -> Bool = { _ in false }
 
     /// Options with their values.
     public init(
@@ -55,8 +61,35 @@ public final class FUSESession: Sendable {
     /// Longest request or answer, in bytes of file content.
     static let maximumIO = 1 << 20
 
+    /// What another process needs to go on with a session.
+    public struct Inheritance: ~Copyable, Sendable {
+        /// The connection, a descriptor of `/dev/fuse`.
+        public let device: FileDescriptor
+        /// The mount's root folder.
+        public let root: FileDescriptor
+        /// What the session must not lose.
+        public let memory: SessionMemory
+
+        /// Joins them.
+        public init(
+            device: consuming FileDescriptor,
+            root: consuming FileDescriptor,
+            memory: SessionMemory
+        ) {
+            self.device = device
+            self.root = root
+            self.memory = memory
+        }
+    }
+
     /// Makes the session and starts to serve `fileSystem`.
-    public init(_ fileSystem: any FileSystem, options: SessionOptions) throws(MountError) {
+    ///
+    /// What it must not lose goes to `memory`, which is new.
+    public convenience init(
+        _ fileSystem: any FileSystem,
+        memory: SessionMemory,
+        options: SessionOptions
+    ) throws(MountError) {
         let device: FileDescriptor
         do throws(Errno) {
             device = try FileDescriptor.open("/dev/fuse", .readWrite)
@@ -68,6 +101,51 @@ public final class FUSESession: Sendable {
             allowOther: options.allowOther,
             checksPermissions: options.checksPermissions
         )
+        try self.init(fileSystem, device, mount, memory, options, isContinued: false)
+    }
+
+    /// Goes on with the session of a process that is gone.
+    ///
+    /// The kernel hears nothing of it. Requests that the other process had at hand come again, where the kernel can do that; elsewhere
+    /// whoever made them gets an error.
+    ///
+    /// - Returns: when requests are served.
+    public convenience init(
+        _ fileSystem: any FileSystem,
+        continuing inheritance: consuming Inheritance,
+        path: String,
+        options: SessionOptions,
+        lost: (Int) -> Void
+    ) throws(MountError) {
+        let memory = inheritance.memory
+        guard !memory.initRequest.isEmpty else {
+            throw .cannotContinue("it ended before the kernel had its answer")
+        }
+        let requests = memory.takeRequests()
+        try self.init(
+            fileSystem,
+            inheritance.device,
+            DetachedMount(continuing: inheritance.root),
+            memory,
+            options,
+            isContinued: true
+        )
+        state.withLock { $0.path = path }
+        if !options.allowResend || !channel.passthrough.canResend.load(ordering: .relaxed) {
+            // The kernel knows nothing of those that were answered in the last moment.
+            let failed = requests.filter { channel.fail($0) }
+            if !failed.isEmpty { lost(failed.count) }
+        }
+    }
+
+    private init(
+        _ fileSystem: any FileSystem,
+        _ device: consuming FileDescriptor,
+        _ mount: consuming DetachedMount,
+        _ memory: SessionMemory,
+        _ options: SessionOptions,
+        isContinued: Bool
+    ) throws(MountError) {
         let counters = RequestCounters()
         // libfuse closes the device when the session is destroyed: nobody else may.
         let deviceNumber = device.release()
@@ -75,7 +153,9 @@ public final class FUSESession: Sendable {
             device: deviceNumber,
             fileSystem: fileSystem,
             counters: counters,
-            passthrough: Passthrough(device: deviceNumber, isWanted: options.allowPassthrough)
+            passthrough: Passthrough(device: deviceNumber, isWanted: options.allowPassthrough),
+            memory: memory,
+            gate: Gate(isClosed: isContinued && options.holdsOpensBack, isOwn: options.isOwn)
         )
         self.counters = counters
 
@@ -85,21 +165,57 @@ public final class FUSESession: Sendable {
         }
         self.session = session
         nonisolated(unsafe) let served = session
-        let stopping = channel
+        let serving = channel
+        if isContinued {
+            serving.replayInitialisation(of: served)
+            // Before anybody takes a request: one that is at hand here would come a second time.
+            if options.allowResend, serving.passthrough.canResend.load(ordering: .relaxed) {
+                serving.sendAgain()
+            }
+        }
         threads = (0..<options.threads)
             .map { number in
                 Thread("fuse-\(number)", interruptible: true) {
+                    let context = RequestContext(memory, thread: number)
                     var buffer = fuse_buf()
-                    while !stopping.isStopping {
-                        let result = fuse_session_receive_buf(served, &buffer)
-                        if result == -EINTR { continue }
-                        if result <= 0 { break }
-                        fuse_session_process_buf(served, &buffer)
+                    context.withCurrent {
+                        while !serving.isStopping {
+                            let result = fuse_session_receive_buf(served, &buffer)
+                            if result == -EINTR { continue }
+                            if result <= 0 { break }
+                            fuse_session_process_buf(served, &buffer)
+                            context.end()
+                        }
                     }
                     free(buffer.mem)
                 }
             }
-        state = Mutex(State(mount: mount, path: nil))
+        state = Mutex(State(mount: consume mount, path: nil))
+    }
+
+    /// Runs `body` with what another process needs to go on with the session: `/dev/fuse` and the root folder.
+    public func withDescriptors<Result>(_ body: (_ device: Int32, _ root: Int32) -> Result) -> Result {
+        body(channel.device, root)
+    }
+
+    /// Lets programs open files; only needed for a session that is continued with `holdsOpensBack`.
+    public func openGate() {
+        let requests = channel.gate.open()
+        guard !requests.isEmpty else { return }
+        let context = RequestContext(channel.memory, thread: SessionMemory.threads - 1)
+        context.withCurrent {
+            for var request in requests {
+                request.withUnsafeMutableBytes { bytes in
+                    guard let base = bytes.baseAddress else { return }
+                    context.begin(base.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                    var buffer = fuse_buf()
+                    buffer.mem = base
+                    buffer.size = bytes.count
+                    fuse_session_process_buf(session, &buffer)
+                    context.end()
+                }
+            }
+        }
     }
 
     /// Whether files on the mount can pass through to the file of this descriptor, and those beside it.
@@ -134,6 +250,10 @@ public final class FUSESession: Sendable {
 
     /// Makes the mount visible at `path`, a folder.
     public func attach(at path: String) throws(MountError) {
+        // Whoever goes on with the session later needs INIT.
+        guard channel.passthrough.waitUntilAgreed(deadline: .now + .seconds(5)) else {
+            throw .cannotStartSession
+        }
         let result = state.withLock { state -> Result<Void, MountError> in
             state.path = path
             return Result { () throws(MountError) in try state.mount?.attach(at: path) }
@@ -159,7 +279,17 @@ public final class FUSESession: Sendable {
         return true
     }
 
-    /// Ends the threads and the connection; whoever still uses a file gets ENOTCONN.
+    /// Lets go of the mount, which another process goes on with.
+    ///
+    /// Afterwards `detach()` does nothing, and `stop()` answers the requests at hand and takes no more.
+    public func leave() {
+        state.withLock { state in
+            state.mount = nil
+            state.path = nil
+        }
+    }
+
+    /// Ends the threads and, when nobody else has it open, the connection; whoever still uses a file gets ENOTCONN then.
     public func stop() {
         channel.stop()
         for thread in threads { thread.interruptAndJoin() }
@@ -198,18 +328,84 @@ final class Channel: Sendable {
     let fileSystem: any FileSystem
     let counters: RequestCounters
     let passthrough: Passthrough
+    let openFiles: OpenFiles
+    let memory: SessionMemory
+    let gate: Gate
     private let stopping = Atomic<Bool>(false)
+    /// INIT is being answered for a second time, by no read and to nobody.
+    private let replaying = Atomic<Bool>(false)
 
-    init(device: Int32, fileSystem: any FileSystem, counters: RequestCounters, passthrough: Passthrough) {
+    init(
+        device: Int32,
+        fileSystem: any FileSystem,
+        counters: RequestCounters,
+        passthrough: Passthrough,
+        memory: SessionMemory,
+        gate: Gate
+    ) {
         self.device = device
         self.fileSystem = fileSystem
         self.counters = counters
         self.passthrough = passthrough
+        self.memory = memory
+        self.gate = gate
+        openFiles = OpenFiles(memory)
+        passthrough.restore(openFiles.all)
     }
 
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
     func stop() { stopping.store(true, ordering: .relaxed) }
+
+    /// The next request for the calling thread: 0 when there are no more.
+    private func receive(_ fd: Int32, _ buffer: UnsafeMutableRawPointer?, _ count: Int) -> Int {
+        while true {
+            if isStopping { return 0 }
+            let result = Glibc.read(fd, buffer, count)
+            guard result >= 40, let buffer else { return result }
+            counters.count(buffer.load(fromByteOffset: 4, as: UInt32.self))
+            let request = UnsafeRawBufferPointer(start: buffer, count: result)
+            if gate.holdsBack(request) { continue }
+            RequestContext.current.begin(buffer.load(fromByteOffset: 8, as: UInt64.self))
+            if passthrough.received(request) { memory.keep(initRequest: request) }
+            return result
+        }
+    }
+
+    /// Has libfuse answer the INIT request that an earlier process answered, so that it knows what the kernel knows.
+    ///
+    /// Before any other thread uses the session.
+    func replayInitialisation(of session: OpaquePointer) {
+        replaying.store(true, ordering: .relaxed)
+        defer { replaying.store(false, ordering: .relaxed) }
+        let context = RequestContext(memory, thread: 0)
+        var request = memory.initRequest
+        request.withUnsafeMutableBytes { bytes in
+            _ = passthrough.received(UnsafeRawBufferPointer(bytes))
+            var buffer = fuse_buf()
+            buffer.mem = bytes.baseAddress
+            buffer.size = bytes.count
+            context.withCurrent { fuse_session_process_buf(session, &buffer) }
+        }
+    }
+
+    /// Asks the kernel for all requests again that were read and not answered (FUSE_NOTIFY_RESEND).
+    func sendAgain() { _ = send(code: 7, unique: 0) }
+
+    /// Answers a request that nobody can carry out any more; false when the kernel does not wait for it.
+    func fail(_ unique: UInt64) -> Bool { send(code: -EIO, unique: unique) }
+
+    /// A message of a `struct fuse_out_header` alone.
+    ///
+    /// Returns whether the kernel took it.
+    private func send(code: Int32, unique: UInt64) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { bytes in
+            bytes.storeBytes(of: 16, toByteOffset: 0, as: UInt32.self)
+            bytes.storeBytes(of: code, toByteOffset: 4, as: Int32.self)
+            bytes.storeBytes(of: unique, toByteOffset: 8, as: UInt64.self)
+            return Glibc.write(device, bytes.baseAddress, bytes.count) == bytes.count
+        }
+    }
 
     // SAFETY: the session holds an unretained pointer to the channel; FUSESession owns both and destroys the session first.
     static func of(_ data: UnsafeMutableRawPointer?) -> Channel {
@@ -231,23 +427,15 @@ final class Channel: Sendable {
         }
         guard let session else { return nil }
         var io = fuse_custom_io()
-        io.read = { fd, buffer, count, data in
-            let channel = Channel.of(data)
-            if channel.isStopping { return 0 }
-            let result = Glibc.read(fd, buffer, count)
-            if result >= 40, let buffer {
-                channel.counters.count(buffer.load(fromByteOffset: 4, as: UInt32.self))
-                channel.passthrough.received(UnsafeRawBufferPointer(start: buffer, count: result))
-            }
-            return result
-        }
+        io.read = { fd, buffer, count, data in Channel.of(data).receive(fd, buffer, count) }
         io.writev = { fd, vector, count, data in
-            let passthrough = Channel.of(data).passthrough
-            let isInitialisation = passthrough.amend(
-                UnsafeMutableBufferPointer(start: vector, count: Int(count))
-            )
-            let result = Glibc.writev(fd, vector, count)
-            if isInitialisation { passthrough.agreed() }
+            let channel = Channel.of(data)
+            let parts = UnsafeMutableBufferPointer(start: vector, count: Int(count))
+            let isInitialisation = channel.passthrough.amend(parts)
+            let result =
+                channel.replaying.load(ordering: .relaxed)
+                ? parts.reduce(0) { $0 + Int($1.iov_len) } : Glibc.writev(fd, vector, count)
+            if isInitialisation { channel.passthrough.agreed() }
             return result
         }
         guard fuse_session_custom_io(session, &io, channel.device) == 0 else {

@@ -12,6 +12,8 @@ public struct Caller: Sendable {
     public let userID: UInt32
     /// Group of the caller.
     public let groupID: UInt32
+    /// Whether the request may have been carried out already, wholly or in part, by a process that did not live to answer it.
+    public var isRepeated = false
 }
 
 /// Attributes of an inode and how long the kernel may believe them.
@@ -104,6 +106,8 @@ public struct ListedName: Sendable {
 ///
 /// Called on many threads at once.
 ///
+/// A request whose caller `isRepeated` may be carried out for the second time: what is as it should be already is a success.
+///
 /// Names are valid UTF-8 without `/` and NUL. A thrown errno is the caller's errno; `ENOSYS` must not be thrown, because
 /// the kernel takes it for "this operation does not exist" and never asks again.
 public protocol FileSystem: AnyObject, Sendable {
@@ -125,6 +129,10 @@ public protocol FileSystem: AnyObject, Sendable {
     ///
     /// `flags` as in open(2), without `O_CREAT`, `O_EXCL` and `O_TRUNC`.
     func open(_ inode: InodeNumber, flags: OpenFlags, caller: Caller) throws(Errno) -> CachePolicy
+    /// The entry of an inode that was looked up before.
+    func entry(of inode: InodeNumber) throws(Errno) -> Entry
+    /// Whether reads of the inode are never cached.
+    func isDirect(_ inode: InodeNumber) -> Bool
     /// Makes and opens a file.
     ///
     /// The new inode counts as looked up once.
@@ -177,7 +185,7 @@ public protocol FileSystem: AnyObject, Sendable {
     /// What a symbolic link says.
     func symbolicLink(_ inode: InodeNumber) throws(Errno) -> String
     /// Removes an empty folder.
-    func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno)
+    func removeDirectory(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno)
     /// Gives a file or folder another name.
     ///
     /// `flags` as in renameat2(2).
@@ -186,7 +194,8 @@ public protocol FileSystem: AnyObject, Sendable {
         in parent: InodeNumber,
         to newName: String,
         in newParent: InodeNumber,
-        flags: UInt32
+        flags: UInt32,
+        caller: Caller
     ) throws(Errno)
     /// All names in a folder, without `.` and `..`.
     func list(_ inode: InodeNumber) throws(Errno) -> [ListedName]

@@ -5,13 +5,24 @@ import POSIX
 /// A request that libfuse hands over; it is answered once, by the function that received it.
 private struct Request {
     let pointer: fuse_req_t
+    /// Found at the beginning: libfuse frees the request with the answer, also one that the kernel does not take.
+    let channel: Channel
 
-    var channel: Channel { Channel.of(fuse_req_userdata(pointer)) }
+    init(pointer: fuse_req_t) {
+        self.pointer = pointer
+        channel = Channel.of(fuse_req_userdata(pointer))
+    }
+
     var fileSystem: any FileSystem { channel.fileSystem }
 
     var caller: Caller {
         let context = fuse_req_ctx(pointer).pointee
-        return Caller(threadID: context.pid, userID: context.uid, groupID: context.gid)
+        return Caller(
+            threadID: context.pid,
+            userID: context.uid,
+            groupID: context.gid,
+            isRepeated: RequestContext.current.isRepeated
+        )
     }
 
     func fail(_ errno: Errno) {
@@ -56,38 +67,61 @@ private func openFlags(_ information: UnsafeMutablePointer<fuse_file_info>?) -> 
     OpenFlags(rawValue: information?.pointee.flags ?? 0)
 }
 
-/// What `fh` of an open file is: whether it passes through.
-private let passesThrough: UInt64 = 1
-
 extension Request {
-    /// Writes the cache policy into the answer to open and create, which must be given next; if it throws, the file is closed again.
+    /// Writes cache policy and number of the open file into the answer to open and create, which must be given next; if it throws, the
+    /// file is closed again.
     fileprivate func apply(
         _ policy: CachePolicy,
         of inode: InodeNumber,
         to information: UnsafeMutablePointer<fuse_file_info>
     ) throws(Errno) {
-        information.pointee.fh = 0
+        var backing: Int32 = 0
         switch policy {
         case .keep: information.pointee.keep_cache = 1
         case .fresh: break
         case .direct: information.pointee.direct_io = 1
         case .passThrough(let file):
             do throws(Errno) {
-                channel.passthrough.answering(with: try channel.passthrough.opened(inode, backedBy: file))
+                backing = try channel.passthrough.opened(inode, backedBy: file)
+                channel.passthrough.answering(with: backing)
             } catch {
                 fileSystem.release(inode)
                 throw error
             }
-            information.pointee.fh = passesThrough
         }
+        let request = RequestContext.current.request
+        information.pointee.fh = channel.openFiles.add(inode, request: request, backing: backing)
         // A close must not ask: that of the daemon's own files when it is killed would wait for an answer that nobody gives.
         information.pointee.noflush = 1
     }
 
+    /// Writes the answer to open and create when the file is open already, because an earlier process carried the request out.
+    ///
+    /// Returns the inode; nil when it was not.
+    fileprivate func applyRepeated(
+        to information: UnsafeMutablePointer<fuse_file_info>
+    ) -> InodeNumber? {
+        let context = RequestContext.current
+        guard context.isRepeated, let file = channel.openFiles.opened(by: context.request) else {
+            return nil
+        }
+        information.pointee.fh = file.number
+        information.pointee.noflush = 1
+        if file.backing != 0 {
+            channel.passthrough.answering(with: file.backing)
+        } else if fileSystem.isDirect(file.inode) {
+            information.pointee.direct_io = 1
+        } else {
+            information.pointee.keep_cache = 1
+        }
+        return file.inode
+    }
+
     /// Undoes an open: the kernel did not take the answer, or the file was closed.
-    fileprivate func close(_ inode: InodeNumber, _ information: UnsafeMutablePointer<fuse_file_info>?) {
-        if information?.pointee.fh == passesThrough { channel.passthrough.closed(inode) }
-        fileSystem.release(inode)
+    fileprivate func close(_ information: UnsafeMutablePointer<fuse_file_info>?) {
+        guard let file = channel.openFiles.remove(information?.pointee.fh ?? 0) else { return }
+        if file.backing != 0 { channel.passthrough.closed(file.inode) }
+        fileSystem.release(file.inode)
     }
 }
 
@@ -181,11 +215,15 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
     table.open = { pointer, inode, information in
         guard let pointer, let information else { return }
         let request = Request(pointer: pointer)
+        if request.applyRepeated(to: information) != nil {
+            if fuse_reply_open(pointer, information) != 0 { request.close(information) }
+            return
+        }
         do throws(Errno) {
             let flags = openFlags(information)
             let policy = try request.fileSystem.open(inode, flags: flags, caller: request.caller)
             try request.apply(policy, of: inode, to: information)
-            if fuse_reply_open(pointer, information) != 0 { request.close(inode, information) }
+            if fuse_reply_open(pointer, information) != 0 { request.close(information) }
         } catch {
             request.fail(error)
         }
@@ -195,6 +233,11 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
         let request = Request(pointer: pointer)
         guard let name = text(name) else { return request.fail(.illegalByteSequence) }
         do throws(Errno) {
+            if let inode = request.applyRepeated(to: information) {
+                var parameter = request.parameter(try request.fileSystem.entry(of: inode))
+                if fuse_reply_create(pointer, &parameter, information) != 0 { request.close(information) }
+                return
+            }
             let (entry, policy) = try request.fileSystem.create(
                 name,
                 in: parent,
@@ -210,17 +253,17 @@ func lowLevelOperations() -> fuse_lowlevel_ops {
             }
             var parameter = request.parameter(entry)
             if fuse_reply_create(pointer, &parameter, information) != 0 {
-                request.close(entry.inode, information)
+                request.close(information)
                 request.fileSystem.forget(entry.inode, count: 1)
             }
         } catch {
             request.fail(error)
         }
     }
-    table.release = { pointer, inode, information in
+    table.release = { pointer, _, information in
         guard let pointer else { return }
         let request = Request(pointer: pointer)
-        request.close(inode, information)
+        request.close(information)
         request.succeed()
     }
     table.read = { pointer, inode, size, offset, _ in
@@ -297,7 +340,9 @@ private func addNameOperations(to table: inout fuse_lowlevel_ops) {
         guard let pointer else { return }
         let request = Request(pointer: pointer)
         guard let name = text(name) else { return request.fail(.noEntry) }
-        request.answer { () throws(Errno) in try request.fileSystem.removeDirectory(name, in: parent) }
+        request.answer { () throws(Errno) in
+            try request.fileSystem.removeDirectory(name, in: parent, caller: request.caller)
+        }
     }
     table.rename = { pointer, parent, name, newParent, newName, flags in
         guard let pointer else { return }
@@ -305,7 +350,14 @@ private func addNameOperations(to table: inout fuse_lowlevel_ops) {
         guard let name = text(name) else { return request.fail(.noEntry) }
         guard let newName = text(newName) else { return request.fail(.illegalByteSequence) }
         request.answer { () throws(Errno) in
-            try request.fileSystem.rename(name, in: parent, to: newName, in: newParent, flags: flags)
+            try request.fileSystem.rename(
+                name,
+                in: parent,
+                to: newName,
+                in: newParent,
+                flags: flags,
+                caller: request.caller
+            )
         }
     }
     table.symlink = { pointer, target, parent, name in

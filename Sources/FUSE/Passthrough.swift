@@ -41,6 +41,27 @@ final class Passthrough: Sendable {
         self.isWanted = isWanted
     }
 
+    /// Takes over what an earlier process registered with the connection for files that are still open.
+    func restore(_ files: [OpenFiles.OpenFile]) {
+        state.withLock { state in
+            for file in files where file.backing != 0 {
+                state.pointee.backings[file.inode] = (
+                    file.backing, (state.pointee.backings[file.inode]?.users ?? 0) + 1
+                )
+            }
+        }
+    }
+
+    /// Waits until the kernel and the session have agreed; false when the time is up before.
+    func waitUntilAgreed(deadline: MonotonicTime) -> Bool {
+        state.withLock { state in
+            while !state.pointee.isAnswered {
+                guard self.state.wait(until: deadline) else { return false }
+            }
+            return true
+        }
+    }
+
     /// Whether files can pass through; waits until the kernel and the session have agreed.
     func support(deadline: MonotonicTime) -> PassthroughSupport {
         guard isWanted else { return .unavailable("it is switched off") }
@@ -90,17 +111,24 @@ final class Passthrough: Sendable {
     // MARK: - Messages
 
     /// Looks at a request: `struct fuse_in_header`, then `struct fuse_init_in`.
-    func received(_ request: UnsafeRawBufferPointer) {
-        guard isWanted, request.count >= 40,
+    ///
+    /// Returns whether it is INIT.
+    func received(_ request: UnsafeRawBufferPointer) -> Bool {
+        guard request.count >= 40,
             request.loadUnaligned(fromByteOffset: 4, as: UInt32.self) == Message.initialise
-        else { return }
+        else { return false }
         let offered = Message.initialiseExtension & (request.count >= 56 ? request.word(at: 40 + 12) : 0) != 0
-        let isOffered = offered && request.count >= 60 && request.word(at: 40 + 16) & Message.passthrough != 0
+        let flags = offered && request.count >= 60 ? request.word(at: 40 + 16) : 0
+        canResend.store(flags & Message.hasResend != 0, ordering: .relaxed)
         state.withLock { state in
             state.pointee.initRequest = request.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-            state.pointee.isOffered = isOffered
+            state.pointee.isOffered = isWanted && flags & Message.passthrough != 0
         }
+        return true
     }
+
+    /// Whether the kernel sends requests again when it is asked to (FUSE_HAS_RESEND); known with INIT.
+    let canResend = Atomic<Bool>(false)
 
     /// Says that the next answer of this thread is to OPEN or CREATE, and passes through.
     func answering(with backing: Int32) {
@@ -111,7 +139,7 @@ final class Passthrough: Sendable {
     ///
     /// - Returns: whether it is the answer to INIT; call `agreed` when the kernel has it.
     func amend(_ parts: UnsafeMutableBufferPointer<iovec>) -> Bool {
-        guard isWanted, parts.count == 2, let header = parts[0].iov_base, parts[0].iov_len == 16,
+        guard parts.count == 2, let header = parts[0].iov_base, parts[0].iov_len == 16,
             let body = parts[1].iov_base
         else { return false }
         let count = Int(parts[1].iov_len)
@@ -178,6 +206,8 @@ final class Passthrough: Sendable {
         static let initialiseExtension: UInt32 = 1 << 30
         /// FUSE_PASSTHROUGH, in flags2.
         static let passthrough: UInt32 = 1 << (37 - 32)
+        /// FUSE_HAS_RESEND, in flags2.
+        static let hasResend: UInt32 = 1 << (39 - 32)
         /// FOPEN_KEEP_CACHE.
         static let keepCache: UInt32 = 1 << 1
         /// FOPEN_PASSTHROUGH.

@@ -49,6 +49,8 @@ final class Inode: Sendable {
         var isUnseen = false
         /// The log has said that this file is not replicated.
         var wasNamed = false
+        /// Where the session's memory has it; the root folder has no place there.
+        var slot: InodeSlot?
     }
 
     /// A name in a folder.
@@ -59,6 +61,7 @@ final class Inode: Sendable {
 
     private let state: Mutex<State>
 
+    /// An inode that nobody looked up yet.
     init(number: InodeNumber, kind: InodeKind, place: Place?) {
         self.number = number
         state = Mutex(State(kind: kind, place: place))
@@ -68,7 +71,9 @@ final class Inode: Sendable {
     func opened(_ file: BackingFile) {
         withState { state in
             if case .local(nil) = state.kind { state.kind = .local(file) }
-            state.kind.backing?.opened()
+            guard let file = state.kind.backing else { return }
+            file.opened()
+            state.slot?.note(file)
         }
     }
 
@@ -76,6 +81,7 @@ final class Inode: Sendable {
     func opened(_ file: BackingFile, mayPassThrough: Bool) -> Bool {
         withState { state in
             if case .local(nil) = state.kind { state.kind = .local(file) }
+            if let backing = state.kind.backing { state.slot?.note(backing) }
             let passes = state.kind.backing?.opened(mayPassThrough: mayPassThrough) ?? false
             if passes { state.hasPassed = true }
             return passes
@@ -91,11 +97,15 @@ final class Inode: Sendable {
     }
 
     /// Notes that an open file of the inode was closed; a file that has a name can be opened again when it is needed.
-    func closed() {
+    ///
+    /// - Returns: the file that backs it, when nobody uses it any more.
+    func closed() -> BackingFile? {
         withState { state in
-            guard let file = state.kind.backing else { return }
+            guard let file = state.kind.backing else { return nil }
             file.closed()
-            if case .local = state.kind, !file.isInUse, state.place != nil { state.kind = .local(nil) }
+            guard !file.isInUse else { return nil }
+            if case .local = state.kind, state.place != nil { state.kind = .local(nil) }
+            return file
         }
     }
 
@@ -104,6 +114,14 @@ final class Inode: Sendable {
 
     func withState<Result: Sendable>(_ body: (inout sending State) -> Result) -> Result {
         state.withLock { body(&$0) }
+    }
+}
+
+extension Inode.State {
+    /// The name goes; the inode lives on as long as somebody uses it.
+    mutating func loseName() {
+        place = nil
+        slot?.setNameless()
     }
 }
 
@@ -120,19 +138,56 @@ final class InodeTable: Sendable {
     /// The folder `.litefs`.
     static let statusFolder: InodeNumber = 2
 
-    private struct State {
+    private struct State: ~Copyable {
         var inodes: [InodeNumber: Inode] = [:]
         var names: [Inode.Place: Inode] = [:]
         /// Below 2^32, so that programs with a short `st_ino` can look at files.
-        var next = InodeNumber.random(in: 16..<1 << 31)
+        var next: InodeNumber
+        var slots: SlotTable
     }
     private let state: Mutex<State>
+    private let memory: SessionMemory
 
-    init() {
+    /// The inodes that an earlier process left in the session's memory, without saying what they are; in a new memory, the root folder.
+    init(_ memory: SessionMemory) {
+        self.memory = memory
         let root = Inode(number: Self.root, kind: .folder, place: nil)
         let place = Inode.Place(folder: Self.root, name: StatusFolder.name)
         let status = Inode(number: Self.statusFolder, kind: .statusFolder, place: place)
-        state = Mutex(State(inodes: [Self.root: root, Self.statusFolder: status], names: [place: status]))
+        var state = State(
+            inodes: [Self.root: root, Self.statusFolder: status],
+            names: [place: status],
+            next: memory.nextInode > 0 ? memory.nextInode : .random(in: 16..<1 << 31),
+            slots: SlotTable(memory, kind: InodeSlot.kind, slotSize: InodeSlot.size)
+        )
+        for slot in state.slots.takePublished() { Self.restore(InodeSlot(slot), &state) }
+        memory.nextInode = state.next
+        self.state = Mutex(state)
+    }
+
+    /// Takes up a slot; of two for one inode, or for one name, the later one holds.
+    private static func restore(_ slot: InodeSlot, _ state: inout State) {
+        if let earlier = state.inodes[slot.number] {
+            if let place = earlier.place { state.names[place] = nil }
+            if let slot = earlier.withState({ $0.slot }) { state.slots.release(slot.slot) }
+        }
+        let inode = Inode(number: slot.number, kind: .local(nil), place: slot.place)
+        inode.withState { current in
+            current.slot = slot
+            current.lookups = slot.lookups
+        }
+        state.inodes[slot.number] = inode
+        guard let place = slot.place else { return }
+        state.names[place]?.withState { $0.loseName() }
+        state.names[place] = inode
+    }
+
+    /// All inodes but the root folder and `.litefs`.
+    var all: [Inode] { state.withLock { state in state.inodes.values.filter { $0.number > Self.statusFolder } } }
+
+    /// An earlier process noted a name that is no longer there.
+    func lost(_ inode: Inode) {
+        if let place = inode.place { removed(place) }
     }
 
     /// The inode of a number that the kernel sent.
@@ -158,14 +213,20 @@ final class InodeTable: Sendable {
                 let isSame = inode.withState { current in
                     guard Self.isSame(current.kind, kind) else { return false }
                     current.lookups += 1
+                    current.slot?.set(lookups: current.lookups)
                     return true
                 }
                 if isSame { return inode }
-                inode.withState { $0.place = nil }
+                inode.withState { $0.loseName() }
             }
             let inode = Inode(number: state.next, kind: kind, place: place)
-            inode.withState { $0.lookups = 1 }
             state.next += 1
+            memory.nextInode = state.next
+            let slot = InodeSlot.publish(inode.number, place, lookups: 1, in: &state.slots)
+            inode.withState { current in
+                current.lookups = 1
+                current.slot = slot
+            }
             state.inodes[inode.number] = inode
             state.names[place] = inode
             return inode
@@ -188,12 +249,14 @@ final class InodeTable: Sendable {
         guard number != Self.root else { return }
         state.withLock { state in
             guard let inode = state.inodes[number] else { return }
-            let (isGone, place) = inode.withState { inode in
+            let (isGone, place, slot) = inode.withState { inode in
                 inode.lookups -= min(count, inode.lookups)
-                return (inode.lookups == 0, inode.place)
+                inode.slot?.set(lookups: inode.lookups)
+                return (inode.lookups == 0, inode.place, inode.slot)
             }
             guard isGone, number != Self.statusFolder else { return }
             state.inodes[number] = nil
+            if let slot { state.slots.release(slot.slot) }
             if let place, state.names[place] === inode { state.names[place] = nil }
         }
     }
@@ -202,7 +265,7 @@ final class InodeTable: Sendable {
     func removed(_ place: Inode.Place) {
         state.withLock { state in
             guard let inode = state.names.removeValue(forKey: place) else { return }
-            inode.withState { $0.place = nil }
+            inode.withState { $0.loseName() }
         }
     }
 
@@ -217,9 +280,24 @@ final class InodeTable: Sendable {
     /// A name was changed.
     func renamed(_ old: Inode.Place, to new: Inode.Place) {
         state.withLock { state in
-            if let replaced = state.names[new] { replaced.withState { $0.place = nil } }
-            state.names[new] = state.names.removeValue(forKey: old)
-            state.names[new]?.withState { $0.place = new }
+            if let replaced = state.names[new] { replaced.withState { $0.loseName() } }
+            let inode = state.names.removeValue(forKey: old)
+            state.names[new] = inode
+            guard let inode else { return }
+            // The new slot is there before the old one goes: a death in between leaves the later one.
+            let slot = InodeSlot.publish(
+                inode.number,
+                new,
+                lookups: inode.withState { $0.lookups },
+                identity: inode.withState { $0.slot?.identity ?? 0 },
+                in: &state.slots
+            )
+            let earlier = inode.withState { current in
+                defer { current.slot = slot }
+                current.place = new
+                return current.slot
+            }
+            if let earlier { state.slots.release(earlier.slot) }
         }
     }
 

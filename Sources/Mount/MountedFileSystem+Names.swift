@@ -19,7 +19,7 @@ extension MountedFileSystem {
         let place = Inode.Place(folder: parent, name: name)
         let isOwn = isOwn(caller)
         if let existing = try resolve(place, isOwn: isOwn) {
-            if flags.contains(.exclusive) { throw .exists }
+            if flags.contains(.exclusive), !caller.isRepeated { throw .exists }
             let inode = inodes.lookedUp(place, existing)
             do throws(Errno) {
                 let policy = try open(inode.number, flags: flags, caller: caller)
@@ -245,9 +245,10 @@ extension MountedFileSystem {
     public func unlink(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
         let place = Inode.Place(folder: parent, name: name)
         let isOwn = isOwn(caller)
+        keepOpenFile(of: place)
         switch try resolve(place, isOwn: isOwn) {
         case nil:
-            throw .noEntry
+            if !caller.isRepeated { throw .noEntry }
         case .folder, .statusFolder:
             throw .isDirectory
         case .special(.status) where isOwn:
@@ -274,7 +275,7 @@ extension MountedFileSystem {
     /// The files beside a dropped database stay, as they would on any file system; they are no longer a database's.
     ///
     /// When its file is gone, they mean nothing to a file that gets its name.
-    private func releaseSidecars(of database: Database, isGone: Bool) throws(Errno) {
+    func releaseSidecars(of database: Database, isGone: Bool) throws(Errno) {
         for kind in DatabaseFileKind.sidecars {
             guard let file = database.file(kind) else { continue }
             let place = Inode.Place(folder: InodeTable.root, name: database.name.text + kind.suffix)
@@ -282,6 +283,12 @@ extension MountedFileSystem {
             inodes.inode(at: place)?.withState { $0.kind = .local(file) }
             if isGone { leftBehind.withLock { _ = $0.insert(place.name) } }
         }
+    }
+
+    /// A file that is in use and loses its name must be there for the next daemon, which cannot open it.
+    func keepOpenFile(of place: Inode.Place) {
+        guard let keeper, let file = inodes.inode(at: place)?.kind.backing, file.isInUse else { return }
+        keeper.keep(file)
     }
 
     /// An inode that loses its name can be read only through a descriptor: makes sure that it has one.
@@ -304,7 +311,10 @@ extension MountedFileSystem {
     ) throws(Errno) -> Entry {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange(place)
-        if try resolve(place, isOwn: false) != nil { throw .exists }
+        if let existing = try resolve(place, isOwn: false) {
+            guard caller.isRepeated, case .folder = existing else { throw .exists }
+            return try entry(inodes.lookedUp(place, existing))
+        }
         let folder = try localPath(place)
         try Files.makeDirectory(folder, mode: mode & 0o7777)
         FilePermissions.give(try FileDescriptor.open(folder, [.directory]), to: caller)
@@ -326,8 +336,12 @@ extension MountedFileSystem {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange(place)
         guard name != ".primary" else { throw .accessDenied }
-        if try resolve(place, isOwn: isOwn(caller)) != nil { throw .exists }
         let path = try localPath(place)
+        if let existing = try resolve(place, isOwn: isOwn(caller)) {
+            guard caller.isRepeated, case .symbolicLink = existing, try Files.symbolicLink(path) == target
+            else { throw .exists }
+            return try entry(inodes.lookedUp(place, existing))
+        }
         try Files.makeSymbolicLink(path, to: target)
         if caller.userID != getuid() || caller.groupID != getgid() {
             try? Files.setOwner(ofLink: path, user: caller.userID, group: caller.groupID)
@@ -344,11 +358,14 @@ extension MountedFileSystem {
     }
 
     /// Removes an empty folder.
-    public func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) {
+    public func removeDirectory(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
         let place = Inode.Place(folder: parent, name: name)
         try checkLocalChange(place)
-        guard case .folder = try resolve(place, isOwn: false) else { throw .notDirectory }
-        try Files.removeDirectory(try localPath(place))
+        let present = try resolve(place, isOwn: false)
+        if present != nil || !caller.isRepeated {
+            guard case .folder = present else { throw .notDirectory }
+            try Files.removeDirectory(try localPath(place))
+        }
         inodes.removed(place)
     }
 
@@ -364,14 +381,18 @@ extension MountedFileSystem {
         in parent: InodeNumber,
         to newName: String,
         in newParent: InodeNumber,
-        flags: UInt32
+        flags: UInt32,
+        caller: Caller
     ) throws(Errno) {
         let old = Inode.Place(folder: parent, name: name)
         let new = Inode.Place(folder: newParent, name: newName)
         for place in [old, new] { try checkLocalChange(place) }
         guard flags & ~1 == 0 else { throw .invalidArgument }
-        guard let source = try resolve(old, isOwn: false) else { throw .noEntry }
         let target = try resolve(new, isOwn: false)
+        guard let source = try resolve(old, isOwn: false) else {
+            guard caller.isRepeated, target != nil else { throw .noEntry }
+            return inodes.renamed(old, to: new)
+        }
         if flags & 1 != 0, target != nil { throw .exists }
         if case .special = source { throw .accessDenied }
         if case .special = target { throw .accessDenied }
@@ -383,6 +404,7 @@ extension MountedFileSystem {
         if case .folder = target { throw .isDirectory }
         forgetLeft(old)
         forgetLeft(new)
+        keepOpenFile(of: new)
         if case .symbolicLink = source { return try renameLink(old, to: new, target) }
 
         let file = try detach(old, source)

@@ -12,7 +12,9 @@ public final class MountedFileSystem: FileSystem {
     let store: Store
     let node: any NodeStatus
     let logger: Logger
-    let inodes = InodeTable()
+    let inodes: InodeTable
+    /// Who keeps files without a name for the next daemon; nil when there will be none.
+    let keeper: (any FileKeeper)?
     /// The folder `DATA/local`.
     let localDirectory: String
     /// Files and folders of these users and groups, as everything on the mount is the daemon's.
@@ -46,10 +48,27 @@ public final class MountedFileSystem: FileSystem {
     /// Shows `store`.
     ///
     /// Makes `DATA/local` if missing.
-    public init(_ store: Store, node: any NodeStatus, logger: Logger) throws(FileError) {
+    ///
+    /// - Parameters:
+    ///   - store: the databases.
+    ///   - node: what the special files tell.
+    ///   - memory: the session's memory; for one that an earlier process left call `takeOver` before the first request.
+    ///   - keeper: who keeps files without a name for the next daemon.
+    ///   - logger: for what concerns names.
+    /// - Throws: when `DATA/local` cannot be made.
+    public init(
+        _ store: Store,
+        node: any NodeStatus,
+        memory: SessionMemory,
+        keeper: (any FileKeeper)? = nil,
+        logger: Logger
+    ) throws(FileError) {
         self.store = store
         self.node = node
         self.logger = logger
+        self.keeper = keeper
+        let inodes = InodeTable(memory)
+        self.inodes = inodes
         statusFolder = StatusFolder(store)
         announcer = StatusAnnouncer(store, statusFolder, inodes, logger)
         localDirectory = store.dataDirectory + "/local"
@@ -190,6 +209,14 @@ public final class MountedFileSystem: FileSystem {
         case .special, .statusFolder: 0
         default: timeout
         }
+    }
+
+    /// The entry of an inode that was looked up before.
+    public func entry(of inode: InodeNumber) throws(Errno) -> Entry { try entry(try inodes.inode(inode)) }
+
+    /// Whether reads of the inode are never cached.
+    public func isDirect(_ inode: InodeNumber) -> Bool {
+        if case .special = (try? inodes.inode(inode))?.kind { true } else { false }
     }
 
     func entry(_ inode: Inode, isHidden: Bool = false) throws(Errno) -> Entry {
@@ -402,9 +429,9 @@ public final class MountedFileSystem: FileSystem {
 
     /// The last user of an open file closed it.
     public func release(_ number: InodeNumber) {
-        guard let inode = try? inodes.inode(number) else { return }
-        inode.closed()
-        guard case .database(let database, .database, let file) = inode.kind, !file.isInUse else { return }
+        guard let inode = try? inodes.inode(number), let file = inode.closed() else { return }
+        if file.isKept { keeper?.drop(file) }
+        guard case .database(let database, .database, _) = inode.kind else { return }
         let wasUnseen = inode.withState { state in
             defer { state.isUnseen = false }
             return state.isUnseen
@@ -447,6 +474,8 @@ public final class MountedFileSystem: FileSystem {
         let inode = try inodes.inode(number)
         switch inode.kind {
         case .database(let database, let kind, let file):
+            // What the recovery found in the log may be captured; written again it would be taken for a change.
+            if caller.isRepeated, kind == .wal, store.isPrimary, file.contains(bytes, at: offset) { return }
             try database.write(kind, file, bytes, at: offset, isOwn: isOwn(caller))
         case .local:
             if offset == 0, DatabaseHeader.isDatabase(prefix: bytes), try promote(inode) {

@@ -6,6 +6,9 @@ public final class ChildProcess: Sendable {
     /// Its process id.
     public let pid: Int32
 
+    /// The number that a descriptor which was handed over has in the child.
+    public static let descriptorNumber: Int32 = 3
+
     /// How a child ended.
     public enum Exit: Equatable, Sendable, CustomStringConvertible {
         /// It returned this exit code.
@@ -22,10 +25,16 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    /// Starts `arguments[0]`, looked up in PATH.
+    /// Starts `program`, or `arguments[0]`, looked up in PATH.
     ///
-    /// Signals are unblocked and at their defaults in the child.
-    public init(_ arguments: [String], environment: [String: String] = [:]) throws(Errno) {
+    /// Signals are unblocked and at their defaults in the child. It has the standard streams and, as `descriptorNumber`, a descriptor
+    /// of the caller.
+    public init(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        program: String? = nil,
+        descriptor: Int32? = nil
+    ) throws(Errno) {
         precondition(!arguments.isEmpty, "a child needs a program")
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -52,8 +61,14 @@ public final class ChildProcess: Sendable {
         words.append(nil)
         defer { for pointer in words + variables { free(pointer) } }
 
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        if let descriptor {
+            posix_spawn_file_actions_adddup2(&actions, descriptor, Self.descriptorNumber)
+        }
         var pid: pid_t = 0
-        let result = posix_spawnp(&pid, arguments[0], nil, &attributes, words, variables)
+        let result = posix_spawnp(&pid, program ?? arguments[0], &actions, &attributes, words, variables)
         guard result == 0 else { throw Errno(rawValue: result) }
         self.pid = pid
     }

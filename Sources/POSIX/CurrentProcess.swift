@@ -39,6 +39,21 @@ public enum CurrentProcess {
     /// Whether a descriptor is that of a terminal.
     public static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
+    /// Has the kernel kill this process when the thread that started it ends; at once, if that is no longer the one that `parent` is.
+    public static func dieWithParent(_ parent: Int32) {
+        _ = cshims_die_with_parent()
+        if getppid() != parent { exitAtOnce(1) }
+    }
+
+    /// Sends this process a signal.
+    public static func raise(_ signal: Signal) { _ = kill(getpid(), signal.rawValue) }
+
+    /// Processors that this process can use, from 1 to 8.
+    public static let processorCount = min(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), 8)
+
+    /// Process id of the parent.
+    public static var parentID: Int32 { getppid() }
+
     /// Becomes another program, found by the search path; returns only to say why it could not.
     ///
     /// - Parameter arguments: its name and arguments; not empty.

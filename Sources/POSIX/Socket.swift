@@ -99,6 +99,14 @@ public struct Socket: ~Copyable, Sendable {
         try retrying { Glibc.recv(rawValue, buffer.baseAddress, buffer.count, 0) }
     }
 
+    /// The same from a socket that somebody else owns.
+    public static func receive(
+        from fd: Int32,
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(Errno) -> Int {
+        try retrying { Glibc.recv(fd, buffer.baseAddress, buffer.count, 0) }
+    }
+
     /// Ends both directions: calls that wait on this socket return, the peer sees the end.
     public func shutDown() {
         Socket.shutDown(rawValue)

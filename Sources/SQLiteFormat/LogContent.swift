@@ -81,6 +81,19 @@ public struct LogContent: Sendable {
         return LogContent(file: file, newest: newest, older: older)
     }
 
+    /// The same log, as if it ended with what a wal-index names.
+    ///
+    /// The chain after it is not known.
+    public func cut(to index: WALIndexHeader) -> LogContent {
+        let isWritten = index.file == file && (index[file] == 0 || index.salt1 == header?.salt1 && index.salt2 == header?.salt2)
+        guard index.version == header?.version, isWritten else { return self }
+        return LogContent(
+            file: file,
+            newest: newest.cut(afterFrame: index[file], pageCount: index.pageCount),
+            older: older
+        )
+    }
+
     /// The header of the file to which the log is written; nil when it has none.
     public var header: WALHeader? { newest.header }
 
@@ -93,7 +106,7 @@ public struct LogContent: Sendable {
     public var frameCount: Int { older.frames.count + newest.frames.count }
 
     /// Size of the database in pages after the last commit; 0 without one.
-    public var pageCount: UInt32 { newest.pageCount }
+    public var pageCount: UInt32 { newest.frames.isEmpty ? older.pageCount : newest.pageCount }
 
     /// What one file holds that counts.
     public subscript(file: WALFile) -> WALContent { file == self.file ? newest : older }

@@ -29,6 +29,25 @@ public struct WALContent: Sendable {
         self.pageCount = pageCount
     }
 
+    /// The same log, as if it ended with a frame that commits, or with frame 0.
+    ///
+    /// The chain after it is not known.
+    ///
+    /// - Parameters:
+    ///   - frame: that frame; one beyond the end changes nothing.
+    ///   - pageCount: the size of the database after it.
+    /// - Returns: that log.
+    public func cut(afterFrame frame: UInt32, pageCount: UInt32) -> WALContent {
+        guard frame < UInt32(frames.count) else { return self }
+        return WALContent(
+            header: header,
+            chain: nil,
+            frames: Array(frames.prefix(Int(frame))),
+            commits: commits.filter { $0 <= frame },
+            pageCount: pageCount
+        )
+    }
+
     /// Follows the chain from the start of the file.
     ///
     /// - Parameter read: fills a buffer from an offset of the file and returns the number of bytes, fewer only at its end.

@@ -376,6 +376,12 @@ final class Applier: @unchecked Sendable {
 
     private func removeFiles() throws(StoreError) {
         logMode = nil
+        if let keeper = database.context.keeper {
+            let files = database.locked { database.files }
+            for kind in DatabaseFileKind.allCases {
+                if let file = files[kind], file.isInUse { keeper.keep(file) }
+            }
+        }
         for kind in DatabaseFileKind.allCases {
             let path = database.path(kind)
             try mappedFile("remove", path) { () throws(Errno) in

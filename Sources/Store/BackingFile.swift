@@ -44,6 +44,7 @@ public final class BackingFile: Sendable {
     /// Open files of the mount that it backs.
     private let users = Atomic<Int>(0)
     private let passing = Atomic<Bool>(false)
+    private let kept = Atomic<Bool>(false)
 
     /// Takes over an open file.
     public init(_ descriptor: consuming FileDescriptor) {
@@ -93,6 +94,23 @@ public final class BackingFile: Sendable {
         users.subtract(1, ordering: .acquiringAndReleasing)
     }
 
+    /// Notes an open file of the mount that was opened when another process served it.
+    ///
+    /// Before anybody else uses it.
+    public func restored(passesThrough: Bool) {
+        if passesThrough { passing.store(true, ordering: .releasing) }
+        opened()
+    }
+
+    /// Whether somebody keeps it open for the next process, because it has no name any more.
+    public var isKept: Bool { kept.load(ordering: .acquiring) }
+
+    /// Notes that somebody keeps it, or does no longer; returns what was before.
+    public func setKept(_ isKept: Bool) -> Bool { kept.exchange(isKept, ordering: .acquiringAndReleasing) }
+
+    /// Number of the inode in the data directory; 0 when it cannot be told.
+    public var identity: UInt64 { (try? descriptor.status().inode) ?? 0 }
+
     /// Size in bytes.
     public func size() throws(Errno) -> Int64 { try descriptor.status().size }
 
@@ -100,4 +118,12 @@ public final class BackingFile: Sendable {
     func lenientRead(_ buffer: UnsafeMutableRawBufferPointer, _ offset: Int64) -> Int {
         (try? descriptor.read(into: buffer, at: offset)) ?? 0
     }
+}
+
+/// Keeps files open that programs use and that have no name any more, for the daemon that comes after this one.
+public protocol FileKeeper: AnyObject, Sendable {
+    /// Keeps a file whose name is about to go; before it does.
+    func keep(_ file: BackingFile)
+    /// Nobody uses the file any more.
+    func drop(_ file: BackingFile)
 }

@@ -18,7 +18,9 @@ extension Database {
     }
 
     /// Refuses further changes, ends the log writer, saves the checksums.
-    func close() {
+    ///
+    /// With `handingOver` they are for a process that goes on with the mount, at once.
+    func close(handingOver: Bool = false) {
         finishWriting()
         let (writer, follower) = locked { () -> (Thread?, LogTail?) in
             isClosing = true
@@ -30,7 +32,7 @@ extension Database {
         writer?.join()
         locked {
             do throws(StoreError) {
-                try saveChecksums()
+                if handingOver { try saveHandover() } else { try saveChecksums() }
             } catch {
                 context.logger.warning(
                     "database \"\(name)\": the next start will read it as a whole: \(error)"

@@ -84,8 +84,9 @@ extension Database {
         isOwn: Bool
     ) throws(Errno) {
         if kind == .shm {
-            // The daemon has the wal-index mapped: if it shrank, touching it would end the process.
-            if !context.options.isPrimary, !isOwn, try size < file.size() { throw .accessDenied }
+            // A reader that finds nobody's lock on a replica's wal-index wants to begin it anew, as after a crash of the machine. The daemon
+            // keeps it, and takes its lock in a moment.
+            if !context.options.isPrimary, !isOwn, try size < file.size() { return }
             return try file.descriptor.truncate(to: size, passing: .shmTruncate)
         }
         try changing { () throws(Errno) in

@@ -180,6 +180,8 @@ extension Database {
                 try remove()
             }
             files.database = nil
+            // What the log still has is no commit of this database any more, whoever looks at it.
+            followed = nil
             // Without a record the table says that one is missing.
             if isRecorded { table = PageChecksumTable() }
             dirty.removeAll()

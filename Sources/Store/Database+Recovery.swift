@@ -32,7 +32,9 @@ extension Database {
     }
 
     private func openAndRecover() throws(StoreError) {
+        if context.options.isTakeover { return try takeOver() }
         let saved = try takeSavedChecksums()
+        try? Files.unlink(handoverPath, ifExists: true)
         try openFiles()
         if let saved, saved.database == SavedChecksums.Stamp(files.database),
             saved.logs == WALFile.allCases.map({ SavedChecksums.Stamp(files[$0]) }),
@@ -85,7 +87,7 @@ extension Database {
         }
     }
 
-    private var hasHotJournal: Bool { files.journal.map(Self.journalState)?.isActive ?? false }
+    var hasHotJournal: Bool { files.journal.map(Self.journalState)?.isActive ?? false }
 
     // MARK: - Clean
 
@@ -133,22 +135,7 @@ extension Database {
     ///
     /// Call when nobody can write any more.
     func saveChecksums() throws(StoreError) {
-        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil,
-            queue.isEmpty,
-            files.database != nil, !journal.isActive, !replica.needsResync
-        else { return }
-        // On a replica it is the daemon that writes the log, and all that it holds is what the table says.
-        let frames = context.options.isPrimary ? logs.frames : try readLog().frames
-        let part = frames.newest.isEmpty ? frames.file.other : frames.file
-        let saved = SavedChecksums(
-            position: position,
-            timestamp: timestamp,
-            table: table,
-            versionBytes: versionBytes,
-            files: files,
-            capturedFrames: UInt32(frames[part].count),
-            header: frames[part].isEmpty ? nil : files[part].flatMap { WALHeader(in: $0) }
-        )
+        guard let saved = try currentChecksums() else { return }
         do throws(Errno) {
             try files.database?.descriptor.synchronize(passing: .checksumsDatabaseSync)
             try files.wal?.descriptor.synchronize(passing: .checksumsLogSync)
@@ -167,9 +154,31 @@ extension Database {
         }
     }
 
+    /// What is known of the content; nil while anything is in doubt.
+    func currentChecksums() throws(StoreError) -> SavedChecksums? {
+        guard table.pageCount > 0, !isTableUnknown, !needsReconcile, suspect.isEmpty, fault == nil,
+            queue.isEmpty,
+            files.database != nil, !journal.isActive, !replica.needsResync
+        else { return nil }
+        // On a replica it is the daemon that writes the log, and all that it holds is what the table says.
+        let frames = context.options.isPrimary ? logs.frames : try readLog().frames
+        let part = frames.newest.isEmpty ? frames.file.other : frames.file
+        let header =
+            context.options.isPrimary ? logs[part].header : files[part].flatMap { WALHeader(in: $0) }
+        return SavedChecksums(
+            position: position,
+            timestamp: timestamp,
+            table: table,
+            versionBytes: versionBytes,
+            files: files,
+            capturedFrames: UInt32(frames[part].count),
+            header: frames[part].isEmpty ? nil : header
+        )
+    }
+
     // MARK: - Records
 
-    private struct Record {
+    struct Record {
         var header: LTXHeader
         var position: Position
     }
@@ -178,7 +187,7 @@ extension Database {
     ///
     /// Files behind it that are not are set aside: power failed before they were on disk, and their
     /// transactions are captured again or fetched again.
-    private func newestSoundPosition() -> Record? {
+    func newestSoundPosition() -> Record? {
         while let file = log.newest {
             if let record = readRecord(file.name) { return record }
             let path = log.path(of: file.name)
@@ -218,7 +227,7 @@ extension Database {
         return Record(header: header, position: Position(txid: header.maxTXID, postApply: trailer.postApply))
     }
 
-    private func readLog() throws(StoreError) -> LogContent {
+    func readLog() throws(StoreError) -> LogContent {
         do throws(Errno) {
             return try logContent()
         } catch {
@@ -227,7 +236,7 @@ extension Database {
     }
 
     /// There is no database file: it was dropped, or has not been made yet, or somebody took it away.
-    private func recoverMissing() throws(StoreError) {
+    func recoverMissing() throws(StoreError) {
         guard let record = newestSoundPosition() else { return }
         position = record.position
         timestamp = record.header.timestampMilliseconds
@@ -343,7 +352,7 @@ extension Database {
     /// final name before the daemon died.
     ///
     /// The file is whole, and leads from the position to the content: it gets its name now.
-    private func publishUnfinished(
+    func publishUnfinished(
         after position: Position,
         content: PageChecksumTable
     ) throws(StoreError) -> Bool {
@@ -379,7 +388,7 @@ extension Database {
 
     /// The number of frames of this log with which a transaction file was captured; 0 when it was made before the log began; nil
     /// when that cannot be told.
-    private func capturedFrames(of header: LTXHeader, in content: LogContent) -> Int? {
+    func capturedFrames(of header: LTXHeader, in content: LogContent) -> Int? {
         guard header.walSize > 0 else { return 0 }
         var before = 0
         for part in [content.older, content.newest] {
@@ -397,7 +406,7 @@ extension Database {
     }
 
     /// The table as it was after the first `captured` frames: pages of later frames have their older versions.
-    private func baseTable(
+    func baseTable(
         _ final: PageChecksumTable,
         _ content: LogContent,
         capturedThrough captured: Int,
@@ -429,7 +438,7 @@ extension Database {
         return table
     }
 
-    private func commitSize(at place: FramePlace, _ pageSize: PageSize) -> UInt32? {
+    func commitSize(at place: FramePlace, _ pageSize: PageSize) -> UInt32? {
         withUnsafeTemporaryAllocation(byteCount: WALFrameHeader.size, alignment: 8) { bytes in
             guard
                 files[place.file]?
@@ -442,9 +451,19 @@ extension Database {
     }
 
     /// Takes over the log and captures what it holds beyond the first `captured` frames, with the TXIDs that follow the position.
-    func followLog(_ content: LogContent, capturedThrough captured: Int) throws(StoreError) {
+    ///
+    /// - Parameters:
+    ///   - content: what it holds.
+    ///   - captured: how many frames of it are captured.
+    ///   - isGrowing: whether programs write to it, so that what lies behind `content` is for later.
+    /// - Throws: `StoreError`.
+    func followLog(
+        _ content: LogContent,
+        capturedThrough captured: Int,
+        isGrowing: Bool = false
+    ) throws(StoreError) {
         guard files.wal != nil || files.wal2 != nil else { return }
-        takeOver(content, captured: captured)
+        takeOver(content, captured: captured, isGrowing: isGrowing)
         walPages.formUnion(PageSet(logs.frames.pages))
         log.removeTemporaries()
         for part in [content.file.other, content.file] {
@@ -471,17 +490,22 @@ extension Database {
     }
 
     /// Has the capture go on with a log of which the first `captured` frames count as captured.
-    func takeOver(_ content: LogContent, captured: Int) {
+    func takeOver(_ content: LogContent, captured: Int, isGrowing: Bool = false) {
         let files = files
         logs.resume(
             content,
             captured: captured,
-            fileSize: { (try? files[$0]?.size()) ?? 0 },
+            fileSize: { log in
+                let size = (try? files[log]?.size()) ?? 0
+                guard isGrowing, let pageSize = content[log].header?.pageSize else { return size }
+                let frames = UInt32(content[log].frames.count)
+                return min(size, WALFrames.offset(ofFrame: frames + 1, pageSize: pageSize))
+            },
             read: { log in { files[log]?.lenientRead($0, $1) ?? 0 } }
         )
     }
 
-    private func noteVersionBytes(_ content: LogContent, _ pageSize: PageSize) {
+    func noteVersionBytes(_ content: LogContent, _ pageSize: PageSize) {
         let page1 = Buffer(count: pageSize.bytes)
         LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
             .read(.first, into: page1.bytes)
@@ -490,7 +514,7 @@ extension Database {
 
     // MARK: - Replica
 
-    private func recoverReplica() throws(StoreError) {
+    func recoverReplica() throws(StoreError) {
         if hasHotJournal { try setJournalAside() }
         let content = try readLog()
         guard let file = files.database, let size = try? file.size(),
@@ -576,7 +600,7 @@ extension Database {
     /// Makes the files what a replica's readers need: page 1 says WAL or wal2, the log exists, the wal-index is built.
     ///
     /// A log that holds something says which of both; a daemon that died while it changed the mode leaves a header that says the other.
-    private func prepareReplica(_ content: LogContent) throws(StoreError) {
+    func prepareReplica(_ content: LogContent) throws(StoreError) {
         guard let file = files.database else { return }
         let index: BackingFile
         let isWAL2 =
@@ -598,6 +622,11 @@ extension Database {
             } else {
                 try Files.unlink(path(.wal2), ifExists: true)
                 files.wal2 = nil
+            }
+            if context.options.isTakeover, files.shm != nil {
+                // Readers have it mapped; `adoptIndex` goes on with it.
+                replica.overlay = content.frames
+                return
             }
             index = try BackingFile.open(path(.shm))
             try FaultPoint.recoveryIndexWrite.pass()

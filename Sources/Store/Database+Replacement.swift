@@ -33,6 +33,10 @@ extension Database {
     /// Call with `monitor` held and the queue empty. When it throws, nothing happened.
     func replaceFile(by localPath: String) throws(Errno) {
         try FaultPoint.namesAdopt.pass()
+        // Programs may have them open when another process goes on with the mount.
+        for kind in DatabaseFileKind.allCases {
+            if let file = files[kind], file.isInUse { context.keeper?.keep(file) }
+        }
         let old = DatabaseFileKind.sidecars.filter { files[$0] != nil }
         if old.isEmpty || old.contains(where: { movedIn[$0] === files[$0] }) {
             return try Files.rename(localPath, path(.database))

@@ -33,6 +33,11 @@ extension Database {
             if followed !== file {
                 followed = file
                 logOnly = walPages
+                if context.options.isTakeover {
+                    // It may have been copied back, and begin anew at any moment.
+                    logOnly = PageSet()
+                    for page in pagesNotInDatabaseFile(logs.frames.pages[...]) { logOnly.insert(PageNumber(page)) }
+                }
             }
             if tail == nil { tail = LogTail(self, paths: [path(.wal), path(.wal2)]) }
             tail?.wake()

@@ -46,33 +46,56 @@ struct LogicalReader {
 
     /// Checksums of all pages.
     ///
-    /// Reads the database file in large pieces.
+    /// Reads the database file in large pieces; a large one by several threads, because programs may be waiting for it.
     func table(pageCount: UInt32) -> PageChecksumTable {
         var checksums = [UInt64](repeating: 0, count: Int(pageCount))
+        let perThread = max(
+            Self.leastBytesPerThread / pageSize.bytes,
+            (Int(pageCount) + CurrentProcess.processorCount - 1) / CurrentProcess.processorCount
+        )
+        checksums.withUnsafeMutableBufferPointer { all in
+            // SAFETY: each thread writes a part of its own, all are joined before the buffer goes, and nobody changes the files.
+            let reader = self
+            nonisolated(unsafe) let target = all
+            let starts = stride(from: 0, to: all.count, by: perThread)
+            let threads = starts.dropFirst()
+                .map { start in
+                    Thread("checksums") {
+                        reader.fill(target, start..<min(start + perThread, target.count))
+                    }
+                }
+            fill(all, 0..<min(perThread, all.count))
+            for thread in threads { thread.join() }
+        }
+        return PageChecksumTable(pageSize: pageSize, checksums: checksums)
+    }
+
+    /// What is worth a thread.
+    private static let leastBytesPerThread = 64 << 20
+
+    /// Writes the checksums of some pages; page 1 has index 0.
+    private func fill(_ checksums: UnsafeMutableBufferPointer<UInt64>, _ range: Range<Int>) {
         let perRead = max(1, (1 << 20) / pageSize.bytes)
         let buffer = Buffer(count: perRead * pageSize.bytes)
-        var first: UInt32 = 1
-        while first <= pageCount {
-            let count = min(perRead, Int(pageCount - first) + 1)
+        var first = range.lowerBound
+        while first < range.upperBound {
+            let count = min(perRead, range.upperBound - first)
             let target = UnsafeMutableRawBufferPointer(rebasing: buffer.bytes[..<(count * pageSize.bytes)])
-            let offset = Int64(first - 1) * Int64(pageSize.rawValue)
-            let filled = files.database?.lenientRead(target, offset) ?? 0
+            let filled = files.database?.lenientRead(target, Int64(first) * Int64(pageSize.rawValue)) ?? 0
             if filled < target.count {
                 UnsafeMutableRawBufferPointer(rebasing: target[filled...])
                     .initializeMemory(as: UInt8.self, repeating: 0)
             }
             for index in 0..<count {
-                let page = PageNumber(first + UInt32(index))
+                let page = PageNumber(UInt32(first + index + 1))
                 if page == pageSize.lockPage { continue }
                 let slot = UnsafeMutableRawBufferPointer(
                     rebasing: target[index * pageSize.bytes..<(index + 1) * pageSize.bytes]
                 )
                 if newest[page.rawValue] != nil { read(page, into: slot) }
-                checksums[Int(page.rawValue) - 1] =
-                    PageChecksum.compute(page, UnsafeRawBufferPointer(slot)).rawValue
+                checksums[first + index] = PageChecksum.compute(page, UnsafeRawBufferPointer(slot)).rawValue
             }
-            first += UInt32(count)
+            first += count
         }
-        return PageChecksumTable(pageSize: pageSize, checksums: checksums)
     }
 }

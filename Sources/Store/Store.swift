@@ -59,7 +59,7 @@ public final class Store: Sendable {
         do throws(Errno) {
             try Files.makeDirectories(folder, synchronize: true)
             directory = try FileDescriptor.open(options.dataDirectory, [.directory])
-            try directory.tryLockFile()
+            try Self.lock(directory, within: options.endOfEarlier)
             owned = MonotonicTime.now
             entries = try Files.list(folder)
         } catch .wouldBlock {
@@ -107,6 +107,24 @@ public final class Store: Sendable {
             options.isPrimary ? 1 : 0
         }
     }
+
+    private static func lock(
+        _ directory: borrowing FileDescriptor,
+        within patience: Duration
+    ) throws(Errno) {
+        let deadline = MonotonicTime.now + patience
+        while true {
+            do throws(Errno) {
+                return try directory.tryLockFile()
+            } catch {
+                guard error == .wouldBlock, MonotonicTime.now < deadline else { throw error }
+                pause(.milliseconds(1))
+            }
+        }
+    }
+
+    /// Tells who keeps files that are in use when they lose their name; nil when nobody does.
+    public func setKeeper(_ keeper: (any FileKeeper)?) { context.keeper = keeper }
 
     private func open(_ name: DatabaseName) {
         do throws(StoreError) {
@@ -265,6 +283,11 @@ public final class Store: Sendable {
     /// Call after the mount's requests have ended.
     public func close() {
         for database in databases { database.close() }
+    }
+
+    /// The same, for a process that goes on with the mount: nothing has to be on disk for it.
+    public func handOver() {
+        for database in databases { database.close(handingOver: true) }
     }
 }
 

@@ -20,6 +20,12 @@ public struct StoreOptions: Sendable {
     public var nodeID: UInt64
     /// Names that are no database's, whatever the content.
     public var localNames: LocalNames
+    /// The mount lives on from an earlier process, with programs that use the files (docs/ARCHITECTURE.md, "Surviving the daemon").
+    public var isTakeover: Bool
+    /// Programs write to logs past the daemon while it opens the store.
+    public var logsPass: Bool
+    /// How long a process that is ending may take until its descriptors are closed.
+    public var endOfEarlier: Duration
 
     /// Options with their values.
     public init(
@@ -28,8 +34,14 @@ public struct StoreOptions: Sendable {
         compress: Bool = true,
         retention: Duration = .seconds(600),
         nodeID: UInt64 = .random(in: 1 ... .max),
-        localNames: LocalNames = LocalNames([])
+        localNames: LocalNames = LocalNames([]),
+        isTakeover: Bool = false,
+        logsPass: Bool = false,
+        endOfEarlier: Duration = .zero
     ) {
+        self.endOfEarlier = endOfEarlier
+        self.isTakeover = isTakeover
+        self.logsPass = logsPass
         self.dataDirectory = dataDirectory
         self.isPrimary = isPrimary
         self.compress = compress
@@ -61,6 +73,7 @@ final class StoreContext: Sendable {
     let reconcileRequests = Doorbell()
     /// Rung when a log became long.
     let longLogs = Doorbell()
+    private let fileKeeper = Mutex<(any FileKeeper)?>(nil)
     private let mountRoot = Mutex<Int32?>(nil)
     private let mountedAt = Mutex<String?>(nil)
 
@@ -68,6 +81,12 @@ final class StoreContext: Sendable {
         self.options = options
         self.logger = logger
         metrics = StoreMetrics(registry)
+    }
+
+    /// Who keeps files that are in use when they lose their name.
+    var keeper: (any FileKeeper)? {
+        get { fileKeeper.withLock { $0 } }
+        set { fileKeeper.withLock { $0 = newValue } }
     }
 
     /// Descriptor of the mount's root folder for `openat`; nil while there is no mount.

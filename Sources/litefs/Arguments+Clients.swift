@@ -46,6 +46,18 @@ struct CheckConfigArguments: Equatable {
     var expandsEnvironment = true
 }
 
+/// The flags of `litefs upgrade`.
+struct UpgradeArguments: Equatable {
+    /// `-config`: the configuration file; empty to search for it.
+    var configPath = ""
+
+    /// The opposite of `-no-expand-env`.
+    var expandsEnvironment = true
+
+    /// `-binary`: the program of the new daemon; empty for the one with which the node was started, as it is on disk now.
+    var binary = ""
+}
+
 // Commands that ask a node, or none at all.
 extension Arguments {
     static func parseExport(_ arguments: [String]) throws(ArgumentFailure) -> ParsedCommand {
@@ -145,5 +157,23 @@ extension Arguments {
         }
         if let path = flags.rest.first { result.configPath = path }
         return .checkConfig(result)
+    }
+
+    static func parseUpgrade(_ arguments: [String]) throws(ArgumentFailure) -> ParsedCommand {
+        var result = UpgradeArguments()
+        var flags = FlagReader(arguments[...], of: "upgrade")
+        while let flag = try flags.next() {
+            switch flag.name {
+            case "config": result.configPath = try flags.value(of: flag)
+            case "no-expand-env": result.expandsEnvironment = try !flag.bool()
+            case "binary": result.binary = try flags.value(of: flag)
+            case "h", "help": return .help(Usage.upgrade)
+            default: throw flags.unknown(flag)
+            }
+        }
+        guard flags.rest.isEmpty else {
+            throw ArgumentFailure(message: "too many arguments", hint: flags.hint, exitCode: 2)
+        }
+        return .upgrade(result)
     }
 }

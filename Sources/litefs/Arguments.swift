@@ -15,6 +15,9 @@ enum ParsedCommand: Equatable {
     /// Read the configuration file and say what is wrong with it.
     case checkConfig(CheckConfigArguments)
 
+    /// Replace the daemon of a running node.
+    case upgrade(UpgradeArguments)
+
     /// Print the version on standard output.
     case version
 
@@ -79,6 +82,7 @@ enum Arguments {
         case "run": return parse { () throws(ArgumentFailure) in try parseRun(rest) }
         case "status": return parse { () throws(ArgumentFailure) in try parseStatus(rest) }
         case "check-config": return parse { () throws(ArgumentFailure) in try parseCheckConfig(rest) }
+        case "upgrade": return parse { () throws(ArgumentFailure) in try parseUpgrade(rest) }
         case "version": return .version
         case "help": return .usage
         case "import":

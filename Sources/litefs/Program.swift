@@ -14,6 +14,7 @@ enum Program {
         case .run(let arguments): return RunCommand(arguments).run()
         case .status(let arguments): return StatusCommand(arguments).run()
         case .checkConfig(let arguments): return CheckConfigCommand(arguments).run()
+        case .upgrade(let arguments): return UpgradeCommand(arguments).run()
         case .version: StandardOutput.line(Version.text)
         case .usage: return explain(Usage.program)
         case .help(let text): return explain(text)

@@ -15,6 +15,7 @@ enum Usage {
             export          write a consistent copy of a database to a file
             status          show nodes, their roles and databases
             check-config    say what is wrong with a configuration file
+            upgrade         replace the daemon of a running node, with its mount in use
             version         print the version
             help            print this text
 
@@ -137,6 +138,30 @@ enum Usage {
             litefs check-config [-config PATH] [-no-expand-env]
 
         Exit codes: 0 when the node could use it, 2 and the reasons when not.
+
+        """
+
+    /// What `litefs upgrade -h` prints.
+    static let upgrade = """
+        litefs upgrade replaces the daemon of the node on this machine by that of another binary, or of the same one.
+        The mount stays, and so do programs that use it: what they ask for meanwhile waits.
+
+        Usage:
+
+            litefs upgrade [-config PATH] [-no-expand-env] [-binary PATH]
+
+        Flags:
+
+            -config PATH      the node's configuration file; data.dir in it is where the node is found
+            -no-expand-env    leave $NAME and ${...} in the configuration file as they are
+            -binary PATH      the program of the new daemon (default: the one with which the node was started, as it
+                              is on disk now)
+
+        The process that was started first, which the commands under exec belong to, stays the program that it is until
+        litefs is stopped.
+
+        Exit codes: 0 when the new daemon serves, 1 when it does not (then the program before goes on), 2 when the
+        configuration file cannot be read.
 
         """
 }

@@ -122,12 +122,15 @@ struct MountFolderTests {
         let isTornDown = Mutex(false)
         _ = try node.mount(
             TinyFileSystem(),
+            memory: SessionMemory(description: "a test"),
+            inherited: nil,
+            isOwn: { _ in false },
             setUp: { session in
                 let found = try Files.status(TinyFileSystem.name, in: session.root)
                 wasSetUp.withLock { $0 = found.inode == 2 }
                 #expect(!Files.exists(path + "/" + TinyFileSystem.name))
             },
-            tearDown: { isTornDown.withLock { $0 = true } },
+            tearDown: { _ in isTornDown.withLock { $0 = true } },
             parts
         )
         #expect(wasSetUp.withLock { $0 })
@@ -148,7 +151,15 @@ struct MountFolderTests {
         let parts = Parts(stopRequest: try StopRequest())
         let node = node(folder)
         try node.prepareMountFolder(parts)
-        _ = try node.mount(TinyFileSystem(), setUp: { _ in }, tearDown: {}, parts)
+        _ = try node.mount(
+            TinyFileSystem(),
+            memory: SessionMemory(description: "a test"),
+            inherited: nil,
+            isOwn: { _ in false },
+            setUp: { _ in },
+            tearDown: { _ in },
+            parts
+        )
         // The first close teaches the kernel that FLUSH is not wanted. Else a program that is being started beside this test
         // sends one for its copy of the descriptor below, and waits for an answer while its copy of the device stays open.
         try FileDescriptor.open(path + "/" + TinyFileSystem.name, .readOnly).close()

@@ -32,6 +32,8 @@ final class TinyFileSystem: FileSystem {
     }
     func statistics() throws(Errno) -> statvfs { statvfs() }
     func forget(_ inode: InodeNumber, count: UInt64) {}
+    func isDirect(_ inode: InodeNumber) -> Bool { false }
+    func entry(of inode: InodeNumber) throws(Errno) -> Entry { entry(inode) }
     func release(_ inode: InodeNumber) {}
     func synchronize(_ inode: InodeNumber, dataOnly: Bool) throws(Errno) {}
     func synchronizeDirectory(_ inode: InodeNumber) throws(Errno) {}
@@ -83,13 +85,16 @@ final class TinyFileSystem: FileSystem {
         throw .readOnlyFileSystem
     }
     func symbolicLink(_ inode: InodeNumber) throws(Errno) -> String { throw .invalidArgument }
-    func removeDirectory(_ name: String, in parent: InodeNumber) throws(Errno) { throw .readOnlyFileSystem }
+    func removeDirectory(_ name: String, in parent: InodeNumber, caller: Caller) throws(Errno) {
+        throw .readOnlyFileSystem
+    }
     func rename(
         _ name: String,
         in parent: InodeNumber,
         to newName: String,
         in newParent: InodeNumber,
-        flags: UInt32
+        flags: UInt32,
+        caller: Caller
     ) throws(Errno) {
         throw .readOnlyFileSystem
     }

@@ -115,7 +115,7 @@ struct EventTests {
         try await withCluster(replicas: 0) { cluster in
             let primary = cluster.primary
             func descriptors() throws -> Int {
-                try Files.list("/proc/\(try required(primary.current, "a daemon").pid)/fd").count
+                try Files.list("/proc/\(try required(primary.daemonPID, "a daemon"))/fd").count
             }
             let before = try descriptors()
             let listeners = try (0..<20).map { try Listener(primary, "\($0)") }

@@ -1,6 +1,6 @@
 extension Trial {
     /// All of them, in the order in which `scripts/soak --help` lists them.
     package static let all: [Trial] = [
-        .kills, .crash, .disk, .network, .power, .differential, .mixed, .hostile,
+        .kills, .takeover, .crash, .disk, .network, .power, .differential, .mixed, .hostile,
     ]
 }

@@ -8,7 +8,8 @@ import Testing
 @Suite(.serialized)
 struct SoakTests {
     @Test(arguments: [
-        (Trial.kills, 3), (Trial.crash, 6), (Trial.disk, 4), (Trial.power, 1), (Trial.differential, 1),
+        (Trial.kills, 3), (Trial.takeover, 2), (Trial.crash, 6), (Trial.disk, 4), (Trial.power, 1),
+        (Trial.differential, 1),
         (Trial.hostile, 1),
     ])
     func `Short soak`(trial: Trial, rounds: Int) throws { try soak(trial, rounds: rounds) }

@@ -92,3 +92,15 @@ char **cshims_environment(void);
 // returns its backing id, or -1; the file may be closed afterwards.
 int cshims_fuse_open_backing(int device, int file);
 int cshims_fuse_close_backing(int device, int backing);
+
+// The macros that lay out control messages (cmsg(3)). One message with descriptors over a connected socket; the number
+// of bytes, or -1. Received descriptors are closed on exec.
+long cshims_send_message(int socket, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+long cshims_receive_message(int socket, void *bytes, size_t capacity, int *descriptors, int *descriptor_count);
+// struct sockaddr_un is an array that Swift imports as a tuple. A stream socket at a name in a folder, by way of
+// /proc/self/fd, because the folder's path may be longer than an address; -1 on error. Only its owner may connect.
+int cshims_local_socket(int directory, const char *name, int listens);
+// GNU. A file of memory alone.
+int cshims_memory_file(const char *name);
+// prctl(2) is variadic. The process is killed when the thread that started it ends.
+int cshims_die_with_parent(void);

@@ -34,7 +34,10 @@ private enum Hostile {
         let process = try required(node.current, "\(node.settings.name) was started")
         try check(process.exit == nil, "\(node.settings.name) runs; log:\n\(node.log.suffix(3000))")
         try check(try node.get("/health/live").status == 200, "\(node.settings.name) answers")
-        let status = String(decoding: try Files.read("/proc/\(process.pid)/status"), as: UTF8.self)
+        let status = String(
+            decoding: try Files.read("/proc/\(node.daemonPID ?? process.pid)/status"),
+            as: UTF8.self
+        )
         let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
         let kibibytes = line.split(separator: " ").compactMap { Int($0) }.first ?? 0
         try check(kibibytes < memoryBound, "\(node.settings.name) takes \(kibibytes) KiB at most: \(line)")

@@ -22,7 +22,7 @@ struct NodeSample {
 
     /// Looks at a node that runs.
     init(_ node: DaemonProcess) throws {
-        let pid = try required(node.current, "\(node.settings.name) runs").pid
+        let pid = try required(node.daemonPID, "\(node.settings.name) runs")
         for line in text(of: "/proc/\(pid)/status").split(separator: "\n") {
             let number = Int(line.filter(\.isNumber)) ?? 0
             if line.hasPrefix("VmRSS:") { residentKiB = number }

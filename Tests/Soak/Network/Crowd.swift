@@ -15,7 +15,7 @@ enum Crowd {
             let seconds = (MonotonicTime.now - start).seconds
             try scene.stop(writer)
             try scene.expectSound(within: .seconds(60))
-            let pid = try required(scene.primary.current?.pid, "the primary runs")
+            let pid = try required(scene.primary.daemonPID, "the primary runs")
             say(
                 "network: \(size) replicas ready after \(seconds) s; the primary has \(try ProcessFacts(of: pid))"
             )

@@ -82,14 +82,14 @@ extension NetworkScene {
     /// What each node holds now.
     func facts() throws -> [Int32: ProcessFacts] {
         var facts: [Int32: ProcessFacts] = [:]
-        for pid in cluster.nodes.compactMap({ $0.current?.pid }) { facts[pid] = try ProcessFacts(of: pid) }
+        for pid in cluster.nodes.compactMap({ $0.daemonPID }) { facts[pid] = try ProcessFacts(of: pid) }
         return facts
     }
 
     /// No process holds more descriptors or threads than before; those that were started since do not count.
     func expectNoLeaks(since before: [Int32: ProcessFacts]) throws {
         for node in cluster.nodes {
-            guard let pid = node.current?.pid, let old = before[pid] else { continue }
+            guard let pid = node.daemonPID, let old = before[pid] else { continue }
             var now = old
             try eventually("\(node.settings.name) has \(old) again, not \(now)") {
                 now = try ProcessFacts(of: pid)

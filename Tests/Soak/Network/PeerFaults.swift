@@ -7,7 +7,7 @@ enum PeerFaults {
     /// Peers that ask for a stream and read nothing of it, and then vanish, with a word or without one.
     static func deafReplica(_ scene: NetworkScene) throws {
         let port = try scene.network.port(100)
-        let pid = try required(scene.primary.current?.pid, "the primary runs")
+        let pid = try required(scene.primary.daemonPID, "the primary runs")
         // What a primary needs for so much at all is not what the peers cost.
         for _ in 0..<2 { try scene.finish(try scene.writeMuch(megabytes: 8)) }
         for replica in scene.cluster.replicas {

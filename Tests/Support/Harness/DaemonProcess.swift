@@ -40,6 +40,22 @@ package final class DaemonProcess: Sendable {
     /// The running process; nil before the first start.
     package var current: Program? { program.withLock { $0 } }
 
+    /// The daemon's process, which the one that was started supervises, or is; nil while there is none.
+    package var daemonPID: Int32? {
+        guard let current, current.exit == nil else { return nil }
+        let threads = (try? Files.list("/proc/\(current.pid)/task")) ?? []
+        let children = threads.flatMap { thread in
+            text(of: "/proc/\(current.pid)/task/\(thread.name)/children").split(separator: " ")
+                .compactMap { Int32($0) }
+        }
+        let daemon = children.first {
+            text(of: "/proc/\($0)/environ").contains("LITEFS_DAEMON_OF_SUPERVISOR")
+        }
+        if daemon != nil { return daemon }
+        let isAlone = text(of: "/proc/\(current.pid)/environ").contains("LITEFS_SUPERVISOR=off")
+        return isAlone ? current.pid : nil
+    }
+
     /// The path of a name on the mount.
     package func path(_ name: String) -> String { mount + "/" + name }
 
@@ -51,11 +67,16 @@ package final class DaemonProcess: Sendable {
         try Files.replace(config, with: Array(settings.text(with: environment).utf8))
         let binary = try Binary.path("litefs")
         runStart.withLock { $0 = text(of: logPath).utf8.count }
+        var variables = settings.environment.merging(environment) { $1 }
+        // Whoever kills the daemon at a fault point, or watches what it writes, means the one process that he started.
+        let isMeantAlone =
+            variables["LITEFS_FAULTS"]?.contains("kill") == true || variables["LD_PRELOAD"] != nil
+        if isMeantAlone, variables["LITEFS_SUPERVISOR"] == nil { variables["LITEFS_SUPERVISOR"] = "off" }
         let started = try Program(
             (settings.namespace?.entering ?? [])
                 + [binary, "mount", "-config", config] + settings.arguments,
             output: logPath,
-            environment: settings.environment.merging(environment) { $1 }
+            environment: variables
         )
         program.withLock { $0 = started }
         try wait(for: stage)
@@ -87,9 +108,13 @@ package final class DaemonProcess: Sendable {
     /// A process that waits for its own mount does not end: that is a failure, and the mount is then ended by force.
     package func kill() throws {
         guard let current else { return }
+        let daemon = daemonPID
         current.send(SIGKILL)
         do {
             _ = try current.waitForExit(within: .seconds(3))
+            if let daemon {
+                try eventually("the daemon ends with its supervisor", within: .seconds(3)) { isGone(daemon) }
+            }
         } catch {
             let threads = current.threads
             umount2(mount, Int32(MNT_FORCE))
@@ -98,6 +123,12 @@ package final class DaemonProcess: Sendable {
                 "\(settings.name) does not end after SIGKILL, it waits for its own mount:\n\(threads)"
             )
         }
+    }
+
+    /// Whether nothing of a process is left but its exit code.
+    private func isGone(_ pid: Int32) -> Bool {
+        guard let tasks = try? Files.list("/proc/\(pid)/task") else { return true }
+        return tasks.count <= 1 && text(of: "/proc/\(pid)/status").contains("State:\tZ")
     }
 
     /// Ends it with SIGTERM and expects exit code 0 and no mount.
