@@ -63,7 +63,8 @@ struct MountCommand {
         let keeper = try DaemonKeeper(
             DaemonKeeper.Options(
                 arguments: [try Files.realPath("/proc/self/exe")] + CommandLine.arguments.dropFirst(),
-                dataDirectory: config.data.dir
+                dataDirectory: config.data.dir,
+                mountFolder: config.fuse.dir
             ),
             logger: logger
         )

@@ -426,10 +426,7 @@ struct TakeoverTests {
         }
     }
 
-    @Test
-    func `On a kernel that cannot send requests again, those at hand get an error, and all others wait`()
-        async throws
-    {
+    @Test func `Where the kernel cannot send requests again those at hand get an error`() async throws {
         try await withCluster(replicas: 0, isStarted: false) { cluster in
             let primary = cluster.primary
             try primary.start(environment: [
@@ -444,6 +441,21 @@ struct TakeoverTests {
             try file.synchronize()
             try connection.run("INSERT INTO t VALUES(1)")
             #expect(try connection.value("SELECT count(*) FROM t") == "1")
+        }
+    }
+
+    @Test func `A signal that comes while there is no daemon takes the mount away`() async throws {
+        try await withCluster(replicas: 0) { cluster in
+            let primary = cluster.primary
+            // Until the pause is long.
+            try eventually("daemons are killed", within: .seconds(20)) {
+                if let pid = primary.daemonPID { Glibc.kill(pid, SIGKILL) }
+                return primary.log.contains("because the last 6 did not live long")
+            }
+            primary.current?.send(SIGTERM)
+            #expect(try primary.waitForExit() == .code(0))
+            #expect(!primary.isMounted)
+            try primary.start()
         }
     }
 

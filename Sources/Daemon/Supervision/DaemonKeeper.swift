@@ -11,11 +11,14 @@ public final class DaemonKeeper: Sendable {
         public var arguments: [String]
         /// The data directory.
         public var dataDirectory: String
+        /// The folder of the mount.
+        public var mountFolder: String
 
         /// Joins them.
-        public init(arguments: [String], dataDirectory: String) {
+        public init(arguments: [String], dataDirectory: String, mountFolder: String) {
             self.arguments = arguments
             self.dataDirectory = dataDirectory
+            self.mountFolder = mountFolder
         }
     }
 

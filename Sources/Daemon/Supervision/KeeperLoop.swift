@@ -39,7 +39,10 @@ final class KeeperLoop {
     /// Runs until the supervisor stops, or the first start fails.
     func run() {
         defer {
+            // The end came while there was no daemon that could take its mount away.
+            let isLeftBehind = session.isWhole
             session.end()
+            if isLeftBehind { try? Mounts.unmount(keeper.options.mountFolder, lazily: true) }
             if upgrades != nil {
                 try? Files.unlink(keeper.options.dataDirectory + "/" + UpgradeSocket.name, ifExists: true)
             }
