@@ -183,7 +183,9 @@ final class InodeTable: Sendable {
     }
 
     /// All inodes but the root folder and `.litefs`.
-    var all: [Inode] { state.withLock { state in state.inodes.values.filter { $0.number > Self.statusFolder } } }
+    var all: [Inode] {
+        state.withLock { state in state.inodes.values.filter { $0.number > Self.statusFolder } }
+    }
 
     /// An earlier process noted a name that is no longer there.
     func lost(_ inode: Inode) {

@@ -475,7 +475,11 @@ public final class MountedFileSystem: FileSystem {
         switch inode.kind {
         case .database(let database, let kind, let file):
             // What the recovery found in the log may be captured; written again it would be taken for a change.
-            if caller.isRepeated, kind == .wal, store.isPrimary, file.contains(bytes, at: offset) { return }
+            if caller.isRepeated, kind == .wal || kind == .wal2, store.isPrimary,
+                file.contains(bytes, at: offset)
+            {
+                return
+            }
             try database.write(kind, file, bytes, at: offset, isOwn: isOwn(caller))
         case .local:
             if offset == 0, DatabaseHeader.isDatabase(prefix: bytes), try promote(inode) {

@@ -85,7 +85,9 @@ public struct LogContent: Sendable {
     ///
     /// The chain after it is not known.
     public func cut(to index: WALIndexHeader) -> LogContent {
-        let isWritten = index.file == file && (index[file] == 0 || index.salt1 == header?.salt1 && index.salt2 == header?.salt2)
+        let isWritten =
+            index.file == file
+            && (index[file] == 0 || index.salt1 == header?.salt1 && index.salt2 == header?.salt2)
         guard index.version == header?.version, isWritten else { return self }
         return LogContent(
             file: file,

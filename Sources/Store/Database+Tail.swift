@@ -36,7 +36,9 @@ extension Database {
                 if context.options.isTakeover {
                     // It may have been copied back, and begin anew at any moment.
                     logOnly = PageSet()
-                    for page in pagesNotInDatabaseFile(logs.frames.pages[...]) { logOnly.insert(PageNumber(page)) }
+                    for page in pagesNotInDatabaseFile(logs.frames.pages[...]) {
+                        logOnly.insert(PageNumber(page))
+                    }
                 }
             }
             if tail == nil { tail = LogTail(self, paths: [path(.wal), path(.wal2)]) }
@@ -167,22 +169,25 @@ extension Database {
         monitor.wakeAll()
     }
 
-    /// Notes which pages a write to the database file brings there as they are committed.
+    /// Notes which pages a write to the database file brings there as they are committed, and which it makes older ones.
+    ///
+    /// A checkpoint writes a version of a page that is not the newest when readers hold it back, and in wal2 when the other file has the page,
+    /// too; the database file may have had the newest content before, by chance.
     ///
     /// Call with `monitor` held, after the write.
     func noteCheckpointed(_ bytes: UnsafeRawBufferPointer, at offset: Int64, _ pageSize: PageSize) {
-        guard !logOnly.isEmpty, offset >= 0, offset % Int64(pageSize.rawValue) == 0 else { return }
+        guard !walPages.isEmpty, offset >= 0, offset % Int64(pageSize.rawValue) == 0 else { return }
         var page = UInt32(clamping: offset / Int64(pageSize.rawValue) + 1)
         var start = 0
         while start + pageSize.bytes <= bytes.count {
             let number = PageNumber(page)
-            if logOnly.contains(number),
-                PageChecksum.compute(
-                    number,
-                    UnsafeRawBufferPointer(rebasing: bytes[start..<start + pageSize.bytes])
-                ) == table[number]
-            {
-                logOnly.remove(number)
+            if walPages.contains(number) {
+                let data = UnsafeRawBufferPointer(rebasing: bytes[start..<start + pageSize.bytes])
+                if PageChecksum.compute(number, data) == table[number] {
+                    logOnly.remove(number)
+                } else if number.rawValue <= table.pageCount {
+                    logOnly.insert(number)
+                }
             }
             start += pageSize.bytes
             page &+= 1

@@ -1,3 +1,4 @@
+import Glibc
 import Harness
 import LTX
 import POSIX
@@ -183,6 +184,47 @@ extension WAL2TroubleTests {
                 try replica.export(name) == content
                 && Files.read(primary.path(name), limit: 1 << 30) == content
             #expect(isSame)
+        }
+    }
+
+    @Test(arguments: ["on", "off"])
+    func `Daemons that are killed beside programs in wal2 mode are missed by nobody`(
+        passthrough: String
+    ) async throws {
+        try await with(passthrough: passthrough) { cluster in
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            let name = "missed.db"
+            let shadow = try make(name, on: primary)
+            try shadow.commit("INSERT INTO t(v) VALUES(1)", to: WAL2Connection(primary.path(name)))
+            try eventually("the replica is in wal2 mode") { Files.exists(replica.path(name) + "-wal2") }
+            let reader = try WAL2Connection(replica.path(name))
+            let writer = try Program(
+                [Binary.path("workload"), "wal2", primary.path(name), shadow.path, "1000000", "60"],
+                output: folder.path + "/writer"
+            )
+            func commits() -> Int { writer.output.split(separator: "\n").count }
+            for round in 1...10 {
+                let before = commits()
+                try eventually("commits in round \(round): \(writer.output.suffix(300))") {
+                    commits() > before + 15
+                }
+                let node = round % 3 == 0 ? replica : primary
+                let pid = try #require(node.daemonPID)
+                Glibc.kill(pid, SIGKILL)
+                try eventually("another daemon in round \(round)") {
+                    guard let present = node.daemonPID, present != pid else { return false }
+                    return node.log.contains("the new daemon (process \(present)) answers")
+                }
+                #expect(try WAL2Shadow.integrity(of: reader.image(), at: folder.path + "/check.db") == "ok")
+            }
+            #expect(writer.exit == nil, "\(writer.output.suffix(300))")
+            try writer.kill()
+            let image = try WAL2Connection(primary.path(name)).image()
+            #expect(try WAL2Shadow.integrity(of: image, at: folder.path + "/check.db") == "ok")
+            try waitForSamePosition(name, primary, replica)
+            let isSame = try primary.export(name) == image && replica.export(name) == image
+            #expect(isSame)
+            #expect(try reader.image() == image)
         }
     }
 }
