@@ -94,7 +94,7 @@ log:
     periodSeconds: 5
     timeoutSeconds: 5
     failureThreshold: 2
-  # Patient: a restart of the daemon takes the mount from the application.
+  # Patient: a restart of the container takes the mount from the application.
   livenessProbe:
     httpGet:
       path: /health/live
