@@ -96,10 +96,25 @@ final class Node {
         self.process = nil
     }
 
+    /// The daemon: the child of the supervisor that was started.
+    private func daemonPID() throws -> Int32 {
+        guard let process else { throw BenchmarkError("\(name) does not run") }
+        for thread in try Files.list("/proc/\(process.pid)/task") {
+            let path = "/proc/\(process.pid)/task/\(thread.name)/children"
+            let children = String(decoding: (try? Files.read(path)) ?? [], as: UTF8.self)
+            for child in children.split(separator: " ").compactMap({ Int32($0) }) {
+                let environment = (try? Files.read("/proc/\(child)/environ")) ?? []
+                if String(decoding: environment, as: UTF8.self).contains("LITEFS_DAEMON_OF_SUPERVISOR") {
+                    return child
+                }
+            }
+        }
+        return process.pid
+    }
+
     /// Processor time of the daemon so far, in seconds.
     func processorSeconds() throws -> Double {
-        guard let process else { throw BenchmarkError("\(name) does not run") }
-        let text = String(decoding: try Files.read("/proc/\(process.pid)/stat"), as: UTF8.self)
+        let text = String(decoding: try Files.read("/proc/\(try daemonPID())/stat"), as: UTF8.self)
         // After the name, which may hold spaces: state is field 3, utime 14, stime 15, in hundredths.
         let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
@@ -133,8 +148,7 @@ final class Node {
 
     /// Memory in KiB by its name in `/proc/PID/status`, for example `VmRSS`.
     func memory(_ field: String) throws -> Int {
-        guard let process else { throw BenchmarkError("\(name) does not run") }
-        let status = String(decoding: try Files.read("/proc/\(process.pid)/status"), as: UTF8.self)
+        let status = String(decoding: try Files.read("/proc/\(try daemonPID())/status"), as: UTF8.self)
         for line in status.split(separator: "\n") where line.hasPrefix(field + ":") {
             if let number = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first {
                 return Int(number) ?? 0
