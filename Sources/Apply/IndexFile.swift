@@ -66,6 +66,15 @@ final class IndexFile {
         isStale = false
     }
 
+    /// The higher change counter of both copies of the header, whatever else they say; as of the last `refresh` or `reload`.
+    var lastChangeCounter: UInt32 {
+        let bytes = UnsafeRawBufferPointer(regions[0].bytes)
+        return max(
+            bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self),
+            bytes.loadUnaligned(fromByteOffset: WALIndexHeader.size + 8, as: UInt32.self)
+        )
+    }
+
     /// Frees the copy and closes the file.
     func close() {
         index.regions = []

@@ -56,6 +56,12 @@ extension ReplicaWAL {
                 throw disagreement(present)
             }
             published.changeCounter &+= 1
+        } else if !frames.isEmpty, shared.index.backfilled <= frameCount,
+            shared.matchingEntries(frames) == frameCount
+        {
+            // A daemon died between the two copies. Readers wait for the holder of WRITE, and give up on that of RECOVER.
+            published.changeCounter = shared.lastChangeCounter &+ 1
+            return try shared.publish(published)
         }
         try shared.rebuild(pages: frames, header: published)
     }

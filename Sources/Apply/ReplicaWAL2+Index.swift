@@ -54,6 +54,11 @@ extension ReplicaWAL2 {
                 return
             }
             published.changeCounter = present.changeCounter &+ 1
+        } else if !committed.isEmpty, hasAllEntries {
+            // A daemon died between the two copies. Readers wait for the holder of WRITE, and give up on that of RECOVER.
+            published.changeCounter = shared.lastChangeCounter &+ 1
+            if shared.index.backfilled > 1 { try shared.setBackfilled(0) }
+            return try shared.publish(published)
         }
         try rebuild()
     }
