@@ -116,7 +116,7 @@ final class IndexFile {
         isStale = false
     }
 
-    /// Publishes a header: copy 1, then copy 0.
+    /// Publishes a header, both copies at once.
     ///
     /// The caller holds WRITE. After an error the header is the one before, or damaged if that could not be written
     /// either.
@@ -139,8 +139,10 @@ final class IndexFile {
     /// SQLite's recovery does the same: entries that are right keep their bytes, and so do marks that readers hold. The
     /// caller holds WRITE.
     func rebuild(pages: [UInt32], header: WALIndexHeader) throws(ApplyError) {
-        try file.lock(.recovery)
-        defer { file.unlock(.recovery) }
+        // Not RECOVER: nobody else can begin a recovery without WRITE, and readers that find the header half written wait for the holder of WRITE,
+        // but give up on that of RECOVER.
+        try file.lock(.checkpoint)
+        defer { file.unlock(.checkpoint) }
         try reserve(frames: header.mxFrame)
         try reload()
         try rebuildEntries(pages, in: .whole)
@@ -224,8 +226,10 @@ final class IndexFile {
     }
 
     private func writeHeaderCopies() throws(ApplyError) {
-        try write(WALIndexHeader.size..<2 * WALIndexHeader.size, passing: .applyIndexPublish)
-        try write(0..<WALIndexHeader.size, passing: .applyIndexPublish)
+        // Both in one write, which the kernel copies to its page before it asks anybody: a daemon that is killed leaves the header of before or
+        // the new one, never two that differ, for which readers would build the index again and keep each other out. The order in which the
+        // bytes of the copies change does not matter: a reader believes them only when they are equal, and all entries are there before.
+        try write(0..<2 * WALIndexHeader.size, passing: .applyIndexPublish)
     }
 
     /// The offset after the page numbers of the region in which an offset lies.

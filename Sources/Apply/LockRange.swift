@@ -34,14 +34,6 @@ struct LockRange {
     /// For copying frames to the database file.
     static let checkpoint = LockRange("CHECKPOINT", .exclusive, LockBytes.WALIndex.checkpoint)
 
-    /// CHECKPOINT and RECOVER, which together with WRITE allow to build the wal-index.
-    static let recovery = LockRange(
-        "CHECKPOINT and RECOVER",
-        .exclusive,
-        LockBytes.WALIndex.checkpoint,
-        LockBytes.WALIndex.recover - LockBytes.WALIndex.checkpoint + 1
-    )
-
     /// The read marks of all readers that use the log.
     static let readersOfLog = LockRange(
         "READ1 to READ4",

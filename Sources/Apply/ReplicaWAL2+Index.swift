@@ -114,8 +114,9 @@ extension ReplicaWAL2 {
     ///
     /// Nothing counts as copied afterwards: what is copied twice stays the same.
     private func rebuild() throws(ApplyError) {
-        try shared.file.lock(.recovery)
-        defer { shared.file.unlock(.recovery) }
+        // Not RECOVER, on which readers give up (`IndexFile.rebuild`).
+        try shared.file.lock(.checkpoint)
+        defer { shared.file.unlock(.checkpoint) }
         for log in WALFile.allCases {
             try shared.reserve(frames: UInt32(committed[log].count), in: .file(log))
         }
