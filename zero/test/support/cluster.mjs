@@ -62,7 +62,9 @@ class Node {
     const log = fs.openSync(this.log, 'a');
     // Should this process be killed, the daemon ends and unmounts.
     const command = ['--pdeathsig', 'TERM', String(BINARY), 'mount', '-config', this.config];
-    this.daemon = spawn('setpriv', command, { stdio: ['ignore', log, log] });
+    // One process, so that what is stopped or killed is the daemon.
+    const env = { ...process.env, LITEFS_SUPERVISOR: 'off' };
+    this.daemon = spawn('setpriv', command, { env, stdio: ['ignore', log, log] });
     fs.closeSync(log);
     await until(`${this.folder} is live`, async () => {
       if (this.daemon?.exitCode !== null) throw new Error(fs.readFileSync(this.log, 'utf8').slice(-2000));
