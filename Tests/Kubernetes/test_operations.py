@@ -96,7 +96,7 @@ class Operations(unittest.TestCase):
             for node in cluster.nodes:
                 node.stop()
             shutil.rmtree(primary.data)
-            shutil.copytree(donor.data, primary.data)
+            shutil.copytree(donor.data, primary.data, ignore=shutil.ignore_patterns("supervisor.sock"))
             for node in cluster.nodes:
                 node.start()
             self.equal(cluster)
@@ -112,7 +112,7 @@ class Operations(unittest.TestCase):
             file = self.begin(cluster, 1, 2)
             # A copy of a running daemon's files at one moment is what cannot be had here: nobody writes instead.
             snapshot = cluster.primary.folder / "snapshot"
-            shutil.copytree(cluster.primary.data, snapshot)
+            shutil.copytree(cluster.primary.data, snapshot, ignore=shutil.ignore_patterns("supervisor.sock"))
             execute(file, "INSERT INTO t VALUES (3)", "INSERT INTO t VALUES (4)")
             self.equal(cluster)
             cluster.primary.stop()
