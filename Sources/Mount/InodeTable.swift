@@ -275,7 +275,10 @@ final class InodeTable: Sendable {
     func replaced(_ place: Inode.Place) {
         state.withLock { state in
             guard let inode = state.names.removeValue(forKey: place) else { return }
-            inode.withState { ($0.place, $0.isReplaced) = (nil, true) }
+            inode.withState { current in
+                current.loseName()
+                current.isReplaced = true
+            }
         }
     }
 

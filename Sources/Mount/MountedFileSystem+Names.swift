@@ -293,6 +293,7 @@ extension MountedFileSystem {
 
     /// An inode that loses its name can be read only through a descriptor: makes sure that it has one.
     private func keepOpen(_ place: Inode.Place) throws(Errno) {
+        keepOpenFile(of: place)
         guard let inode = inodes.inode(at: place), case .local(nil) = inode.kind else { return }
         let file = try? BackingFile.open(try localPath(place), [.readOnly, .noFollow])
         inode.withState { state in
