@@ -134,6 +134,44 @@ final class IndexFile {
         }
     }
 
+    /// Writes a complete index, with a new size, to a file that nobody uses.
+    ///
+    /// - Parameters:
+    ///   - parts: the page of each frame, for each part.
+    ///   - header: what it publishes.
+    ///   - file: the `-shm` file.
+    ///   - complete: sets the checkpoint information, which is zeros before.
+    /// - Throws: `ApplyError` when the file cannot be written.
+    static func write(
+        _ parts: [(part: WALIndexPart, pages: [UInt32])],
+        _ header: WALIndexHeader,
+        to file: borrowing FileDescriptor,
+        completing complete: (WALIndex) -> Void
+    ) throws(ApplyError) {
+        let regions = parts.map { $0.part.regionCount(forFrames: UInt32($0.pages.count)) }.max() ?? 1
+        let memory = Buffer(count: regions * WALIndex.regionSize)
+        memory.bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        var index = WALIndex(contiguous: memory.bytes)
+        do throws(SQLiteFormatError) {
+            for (part, pages) in parts {
+                index.part = part
+                for (frame, page) in zip(UInt32(1)..., pages) {
+                    try index.append(frame: frame, page: PageNumber(rawValue: page))
+                }
+            }
+        } catch {
+            throw ApplyError("-shm", .format(error))
+        }
+        complete(index)
+        index.writeHeader(header)
+        do throws(Errno) {
+            try file.truncate(to: 0)
+            try file.write(UnsafeRawBufferPointer(memory.bytes), at: 0)
+        } catch {
+            throw ApplyError("-shm", .system(call: OpenFile.Call.write.rawValue, error))
+        }
+    }
+
     /// Builds the index again from a log, beside readers that use it.
     ///
     /// SQLite's recovery does the same: entries that are right keep their bytes, and so do marks that readers hold. The

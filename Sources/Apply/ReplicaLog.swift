@@ -52,6 +52,27 @@ public protocol ReplicaLog: AnyObject {
     func close()
 }
 
+extension JournalMode {
+    /// Writes a complete wal-index of this mode for a log, as SQLite's recovery would leave it.
+    ///
+    /// For a database that nobody uses: read marks are not looked at.
+    ///
+    /// - Parameters:
+    ///   - content: what the log holds; of this mode, which is not `rollback`.
+    ///   - file: the `-shm` file; gets a new content and size, a multiple of 32 KiB.
+    /// - Throws: `ApplyError` when the file cannot be written.
+    public func writeIndex(
+        for content: LogContent,
+        to file: borrowing FileDescriptor
+    ) throws(ApplyError) {
+        if self == .wal2 {
+            try ReplicaWAL2.writeIndex(for: content, to: file)
+        } else {
+            try ReplicaWAL.writeIndex(for: content.newest, to: file)
+        }
+    }
+}
+
 extension ReplicaWAL: ReplicaLog {
     /// The committed frames.
     public var committed: LogFrames { LogFrames(newest: frames) }

@@ -10,29 +10,18 @@ extension ReplicaWAL {
     ///   - content: what the log holds.
     ///   - file: the `-shm` file; gets a new content and size, a multiple of 32 KiB.
     /// - Throws: `ApplyError` when the file cannot be written.
-    public static func writeIndex(
+    static func writeIndex(
         for content: WALContent,
         to file: borrowing FileDescriptor
     ) throws(ApplyError) {
         let frames = UInt32(content.frames.count)
-        let memory = Buffer(count: WALIndexPart.whole.regionCount(forFrames: frames) * WALIndex.regionSize)
-        memory.bytes.initializeMemory(as: UInt8.self, repeating: 0)
-        let index = WALIndex(contiguous: memory.bytes)
-        do throws(SQLiteFormatError) {
-            for (frame, page) in zip(UInt32(1)..., content.frames) {
-                try index.append(frame: frame, page: PageNumber(rawValue: page))
-            }
-        } catch {
-            throw ApplyError("-shm", .format(error))
-        }
-        index.resetCheckpointInformation(mxFrame: frames)
-        if frames == 0 { index.setReadMark(1, to: WALIndex.unusedReadMark) }
-        index.writeHeader(WALIndexHeader(content: content, changeCounter: 1))
-        do throws(Errno) {
-            try file.truncate(to: 0)
-            try file.write(UnsafeRawBufferPointer(memory.bytes), at: 0)
-        } catch {
-            throw ApplyError("-shm", .system(call: OpenFile.Call.write.rawValue, error))
+        try IndexFile.write(
+            [(.whole, content.frames)],
+            WALIndexHeader(content: content, changeCounter: 1),
+            to: file
+        ) { index in
+            index.resetCheckpointInformation(mxFrame: frames)
+            if frames == 0 { index.setReadMark(1, to: WALIndex.unusedReadMark) }
         }
     }
 

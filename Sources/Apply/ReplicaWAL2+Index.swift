@@ -10,34 +10,16 @@ extension ReplicaWAL2 {
     ///   - content: what the log holds.
     ///   - file: the `-shm` file; gets a new content and size, a multiple of 32 KiB.
     /// - Throws: `ApplyError` when the file cannot be written.
-    public static func writeIndex(
+    static func writeIndex(
         for content: LogContent,
         to file: borrowing FileDescriptor
     ) throws(ApplyError) {
-        let count =
-            WALFile.allCases
-            .map { WALIndexPart.file($0).regionCount(forFrames: UInt32(content[$0].frames.count)) }
-            .max() ?? 2
-        let memory = Buffer(count: max(count, 2) * WALIndex.regionSize)
-        memory.bytes.initializeMemory(as: UInt8.self, repeating: 0)
-        let index = WALIndex(contiguous: memory.bytes)
-        do throws(SQLiteFormatError) {
-            for log in WALFile.allCases {
-                let part = index[log]
-                for (frame, page) in zip(UInt32(1)..., content[log].frames) {
-                    try part.append(frame: frame, page: PageNumber(rawValue: page))
-                }
-            }
-        } catch {
-            throw ApplyError("-shm", .format(error))
-        }
-        index.writeHeader(WALIndexHeader(wal2: content, changeCounter: 1))
-        do throws(Errno) {
-            try file.truncate(to: 0)
-            try file.write(UnsafeRawBufferPointer(memory.bytes), at: 0)
-        } catch {
-            throw ApplyError("-shm", .system(call: OpenFile.Call.write.rawValue, error))
-        }
+        // Two regions at least, and nothing of the checkpoint information, which is zeros.
+        try IndexFile.write(
+            WALFile.allCases.map { (.file($0), content[$0].frames) },
+            WALIndexHeader(wal2: content, changeCounter: 1),
+            to: file
+        ) { _ in }
     }
 
     /// Makes the wal-index say what the log says.

@@ -61,14 +61,16 @@ public final class LogCapture {
     public func takeOver(_ index: WALIndexHeader, read: (WALFile) -> WALCapture.Read) -> Bool {
         end()
         let last = index[index.file] > 0 ? index.file : index.file.other
-        for part in [last.other, last] {
+        var checksum = index.frameChecksum
+        for part in [last, last.other] {
             _ = self[part].headerWritten(read: read(part))
-            guard index[part] > 0 else { continue }
-            var checksum = index.frameChecksum
-            // The salts of the newest file are the checksum of the last commit before.
-            if part != last, let header = newestHeader(last, read) {
-                checksum = WALChecksum(first: header.salt1, second: header.salt2)
+            // The salts of a file are the checksum of the last commit before, in the other one.
+            defer {
+                if let header = self[part].header {
+                    checksum = WALChecksum(first: header.salt1, second: header.salt2)
+                }
             }
+            guard index[part] > 0 else { continue }
             guard self[part].takeOver(through: index[part], checksum, read: read(part)) else {
                 end()
                 return false
@@ -76,12 +78,6 @@ public final class LogCapture {
         }
         file = last
         return true
-    }
-
-    private func newestHeader(_ file: WALFile, _ read: (WALFile) -> WALCapture.Read) -> WALHeader? {
-        withUnsafeTemporaryAllocation(byteCount: WALHeader.size, alignment: 8) { bytes in
-            read(file)(bytes, 0) == bytes.count ? try? WALHeader(UnsafeRawBufferPointer(bytes)) : nil
-        }
     }
 
     /// Notes that a commit was found in a file.

@@ -17,6 +17,15 @@ public enum JournalMode: UInt8, Sendable {
         self.init(rawValue: max(readVersion, 1))
     }
 
+    /// The mode's name: `rollback`, or what `PRAGMA journal_mode` says.
+    public var name: String {
+        switch self {
+        case .rollback: "rollback"
+        case .wal: "wal"
+        case .wal2: "wal2"
+        }
+    }
+
     /// The value of both version bytes for this mode.
     public var versionByte: UInt8 {
         rawValue

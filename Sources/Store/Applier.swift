@@ -288,11 +288,7 @@ final class Applier: @unchecked Sendable {
         }
         if let index = files.shm {
             try mapped { () throws(ApplyError) in
-                if mode == .wal2 {
-                    try ReplicaWAL2.writeIndex(for: .empty, to: index.descriptor)
-                } else {
-                    try ReplicaWAL.writeIndex(for: .empty, to: index.descriptor)
-                }
+                try mode.writeIndex(for: .empty, to: index.descriptor)
             }
         }
         return files
@@ -346,7 +342,7 @@ final class Applier: @unchecked Sendable {
         logMode = nil
         try openFiles()
         database.context.logger.info(
-            "database \"\(database.name)\": readers find journal mode \(mode == .wal2 ? "wal2" : "wal") now, as on the primary"
+            "database \"\(database.name)\": readers find journal mode \(mode.name) now, as on the primary"
         )
     }
 
@@ -376,12 +372,7 @@ final class Applier: @unchecked Sendable {
 
     private func removeFiles() throws(StoreError) {
         logMode = nil
-        if let keeper = database.context.keeper {
-            let files = database.locked { database.files }
-            for kind in DatabaseFileKind.allCases {
-                if let file = files[kind], file.isInUse { keeper.keep(file) }
-            }
-        }
+        database.locked { database.keepFilesInUse() }
         for kind in DatabaseFileKind.allCases {
             let path = database.path(kind)
             try mappedFile("remove", path) { () throws(Errno) in

@@ -107,6 +107,7 @@ extension Database {
                 guard let log = kind.log else { return }
                 if context.options.isPrimary {
                     try truncateWAL(log, file, to: size)
+                    noteUnknownLogGone()
                 } else {
                     preserveLogForSnapshots()
                     replica.overlay.end(log)
@@ -200,6 +201,7 @@ extension Database {
                 isLogGivenUp = true
             }
             files[kind] = nil
+            if kind.log != nil { noteUnknownLogGone() }
         }
     }
 

@@ -32,7 +32,7 @@ extension Database {
             switch kind {
             case .database:
                 isLogGivenUp = true
-                try adoptDatabase(file)
+                adoptDatabase()
             case .journal:
                 journal = Self.journalState(of: file)
             case .wal, .wal2:
@@ -47,15 +47,19 @@ extension Database {
     ///
     /// Also that which is written next: the log that came before the file may cover its pages, and what is in doubt about the
     /// log may have been put aside while there was no file to compare.
-    private func adoptDatabase(_ file: BackingFile) throws(Errno) {
+    private func adoptDatabase() {
         isShown = true
         writtenPageSize = nil
+        doubtContent()
+    }
+
+    /// All pages are compared with the table at the next quiet moment; a commit in a log that comes before takes them with it.
+    private func doubtContent() {
         let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
-        let pages = pageSize.pages(toHold: try file.size())
+        let pages = pageSize.pages(toHold: (try? files.database?.size()) ?? 0)
         let all = max(min(pages, 1), table.pageCount)
         if all > 0 {
             dirty.insert(1...all)
-            // A commit in a log that comes before they were compared takes them with it.
             suspect.insert(1...all)
         }
         requestReconcile()
@@ -69,24 +73,11 @@ extension Database {
         logOnly.removeAll()
         suspect.formUnion(walPages)
         if !walPages.isEmpty { requestReconcile() }
-        for log in WALFile.allCases {
-            if let file = files[log] { checkVersion(of: log, file) }
-        }
+        checkVersions()
     }
 
     /// Compares all content anew: a program wrote to the file and nobody saw it.
-    public func compareAgain() {
-        locked {
-            let pageSize = currentPageSize() ?? table.pageSize ?? Self.defaultPageSize
-            let pages = pageSize.pages(toHold: (try? files.database?.size()) ?? 0)
-            let all = min(max(pages, 1), table.pageCount)
-            if all > 0 {
-                dirty.insert(1...all)
-                suspect.insert(1...all)
-            }
-            requestReconcile()
-        }
-    }
+    public func compareAgain() { locked { doubtContent() } }
 
     /// What is larger is compared when the rename has returned: it would keep everybody from all names of the folder.
     public static let comparedAtOnce: Int64 = 16 << 20

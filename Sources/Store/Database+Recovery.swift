@@ -32,32 +32,32 @@ extension Database {
     }
 
     private func openAndRecover() throws(StoreError) {
-        if context.options.isTakeover { return try takeOver() }
-        let saved = try takeSavedChecksums()
-        try? Files.unlink(handoverPath, ifExists: true)
-        try openFiles()
-        if let saved, saved.database == SavedChecksums.Stamp(files.database),
-            saved.logs == WALFile.allCases.map({ SavedChecksums.Stamp(files[$0]) }),
-            !hasHotJournal, saved.position.txid == log.newest?.name.maxTXID ?? .zero
-        {
-            try resume(saved)
-        } else if files.database == nil {
-            try recoverMissing()
-        } else if context.options.isPrimary {
-            try recoverPrimary()
-        } else {
-            try recoverReplica()
-        }
-        replica.expected = position
-        isShown = table.pageCount > 0 || isTableUnknown
-    }
-
-    private func openFiles() throws(StoreError) {
+        let isTakeover = context.options.isTakeover
+        let handedOver = try takeHandover()
+        let saved = isTakeover ? handedOver : try takeSavedChecksums()
         do throws(Errno) {
             try finishReplacement()
         } catch {
             throw .file(FileError("finish the replacement of", path(.database), error))
         }
+        if isTakeover { try openFilesInUse() } else { try openFiles() }
+        if let saved, isCurrent(saved) {
+            try resume(saved)
+        } else if files.database == nil {
+            try recoverMissing()
+        } else if context.options.isPrimary {
+            try isTakeover ? takeOverPrimary() : recoverPrimary()
+        } else {
+            try recoverReplica()
+        }
+        replica.expected = position
+        isShown =
+            table.pageCount > 0 || isTableUnknown
+            || isTakeover && context.options.isPrimary && files.database != nil
+    }
+
+    /// Opens the files of a mount that begins: nobody has them open, or is kept from them.
+    private func openFiles() throws(StoreError) {
         if context.options.isPrimary {
             do throws(FileError) {
                 for kind in [DatabaseFileKind.wal, .wal2] {
@@ -71,12 +71,7 @@ extension Database {
         do throws(Errno) {
             try FaultPoint.recoveryIndexUnlink.pass()
             try Files.unlink(path(.shm), ifExists: true)
-            for entry in try Files.list(directory) where entry.name.contains(Self.partialInfix) {
-                try Files.unlink(directory + "/" + entry.name)
-            }
-            for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
-                files[kind] = try BackingFile.open(path(kind), .readWrite)
-            }
+            try openNamedFiles()
             if let file = files.database, try file.size() == 0, table.pageCount == 0, log.newest == nil {
                 // Created and never written: nothing to replicate.
                 files.database = nil
@@ -87,9 +82,29 @@ extension Database {
         }
     }
 
+    /// Opens all files that have their name, and removes what came of a first content that broke off.
+    func openNamedFiles() throws(Errno) {
+        for entry in try Files.list(directory) where entry.name.contains(Self.partialInfix) {
+            try Files.unlink(directory + "/" + entry.name)
+        }
+        for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
+            files[kind] = try BackingFile.open(path(kind), .readWrite)
+        }
+    }
+
     var hasHotJournal: Bool { files.journal.map(Self.journalState)?.isActive ?? false }
 
     // MARK: - Clean
+
+    /// Whether saved checksums are those of the files.
+    ///
+    /// A log that programs write to while its daemon is replaced need not be the same.
+    private func isCurrent(_ saved: SavedChecksums) -> Bool {
+        saved.database == SavedChecksums.Stamp(files.database)
+            && (context.options.isTakeover
+                || saved.logs == WALFile.allCases.map { SavedChecksums.Stamp(files[$0]) })
+            && !hasHotJournal && saved.position.txid == log.newest?.name.maxTXID ?? .zero
+    }
 
     /// Reads the saved checksums, and removes them.
     ///
@@ -110,22 +125,26 @@ extension Database {
         return SavedChecksums(bytes)
     }
 
+    /// The daemon before ended in good order.
+    ///
+    /// Invariant: the table is that of the captured frames, whatever the log has more by now. If programs went on to write to it, a log with
+    /// other salts began after all of the one before was captured (T3 of the architecture).
     private func resume(_ saved: SavedChecksums) throws(StoreError) {
         table = saved.table
         position = saved.position
         timestamp = saved.timestamp
         versionBytes = saved.versionBytes
-        let content = try readLog()
+        let content = try readPublishedLog()
         guard context.options.isPrimary else { return try prepareReplica(content) }
         // A log without frames at the stop has no captured ones.
         let captured = saved.capturedFrames == 0 ? 0 : saved.capturedFrames(in: content)
-        guard let captured else {
+        if captured == nil, !context.options.isTakeover {
             // It changed, although its files did not: nothing is captured twice.
             isTableUnknown = true
             requestReconcile()
             return try followLog(content, capturedThrough: content.frameCount)
         }
-        try followLog(content, capturedThrough: captured)
+        try followLog(content, capturedThrough: captured ?? 0)
     }
 
     /// Saves the checksums for the next start.
@@ -236,7 +255,7 @@ extension Database {
     }
 
     /// There is no database file: it was dropped, or has not been made yet, or somebody took it away.
-    func recoverMissing() throws(StoreError) {
+    private func recoverMissing() throws(StoreError) {
         guard let record = newestSoundPosition() else { return }
         position = record.position
         timestamp = record.header.timestampMilliseconds
@@ -275,19 +294,12 @@ extension Database {
             return
         }
         let content = try readLog()
-        if content.unsupportedVersion != nil {
-            // What its checkpoints left in the database file need not be a committed state.
-            isTableUnknown = true
-            for log in WALFile.allCases {
-                if let file = files[log] { checkVersion(of: log, file) }
-            }
-            return
-        }
+        if isLeftUnknown() { return }
         if record?.header.commit == 0, (try? files.database?.size()) == 0, content.frameCount == 0 {
             // The content was dropped or rolled back; a file without any is nothing to replicate.
             return
         }
-        guard let file = files.database, let size = try? file.size(),
+        guard (try? files.database?.size()) != nil,
             let pageSize = content.header?.pageSize ?? currentPageSize()
         else {
             context.logger.error(
@@ -295,32 +307,15 @@ extension Database {
             )
             return
         }
-        noteVersionBytes(content, pageSize)
-        let filePages =
-            databaseHeader()?.committedPageCount(fileSize: size)
-            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
-        let pageCount = content.pageCount > 0 ? content.pageCount : filePages
+        let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+        noteVersionBytes(ofTable: reader, pageSize)
+        let pageCount = content.pageCount > 0 ? content.pageCount : pagesOfFile(pageSize)
         do throws(StoreError) {
             try checkSize(pageCount, pageSize)
         } catch {
             return context.logger.error("\(error); it is kept and not replicated")
         }
-        let final = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-            .table(pageCount: pageCount)
-        if let record, final.databaseChecksum == record.position.postApply {
-            table = final
-            return try followLog(content, capturedThrough: content.frameCount)
-        }
-        if let record, let captured = capturedFrames(of: record.header, in: content) {
-            let base = baseTable(final, content, capturedThrough: captured, filePages: filePages)
-            if base.databaseChecksum == record.position.postApply {
-                table = base
-                return try followLog(content, capturedThrough: captured)
-            }
-        }
-        if let record, try publishUnfinished(after: record.position, content: final) {
-            return try followLog(content, capturedThrough: content.frameCount)
-        }
+        if let record, try goOn(from: record, to: reader.table(pageCount: pageCount), content) { return }
         if let record {
             context.logger.warning(
                 "database \"\(name)\": content differs from position \(record.position) after an unclean stop; "
@@ -328,7 +323,6 @@ extension Database {
             )
         }
         try followLog(content, capturedThrough: content.frameCount)
-        let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
         do throws(StoreError) {
             let failure = try emitDifference(
                 in: PageSet(),
@@ -348,11 +342,60 @@ extension Database {
         published = false
     }
 
+    /// Whether the log has a format that is not known.
+    ///
+    /// What its checkpoints left in the database file need not be a committed state then.
+    func isLeftUnknown() -> Bool {
+        checkVersions()
+        if isLogUnknown { isTableUnknown = true }
+        return isLogUnknown
+    }
+
+    /// Pages of the database file, as its header says or its size.
+    func pagesOfFile(_ pageSize: PageSize) -> UInt32 {
+        let size = (try? files.database?.size()) ?? 0
+        return databaseHeader()?.committedPageCount(fileSize: size)
+            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
+    }
+
+    /// Goes on from a record that explains the content: all of it, or what it was before the last commits in the log, or before the
+    /// transaction that did not get its final name.
+    ///
+    /// - Parameters:
+    ///   - record: the newest one.
+    ///   - final: checksums of the content with all of the log.
+    ///   - content: the log.
+    /// - Returns: whether it does; then the table and the log are taken over.
+    /// - Throws: `StoreError`.
+    func goOn(
+        from record: Record,
+        to final: PageChecksumTable,
+        _ content: LogContent
+    ) throws(StoreError) -> Bool {
+        let isGrowing = context.options.logsPass
+        if final.databaseChecksum == record.position.postApply {
+            table = final
+            try followLog(content, capturedThrough: content.frameCount, isGrowing: isGrowing)
+            return true
+        }
+        if let captured = capturedFrames(of: record.header, in: content) {
+            let base = baseTable(final, content, capturedThrough: captured)
+            if base.databaseChecksum == record.position.postApply {
+                table = base
+                try followLog(content, capturedThrough: captured, isGrowing: isGrowing)
+                return true
+            }
+        }
+        guard try publishUnfinished(after: record.position, content: final) else { return false }
+        try followLog(content, capturedThrough: content.frameCount, isGrowing: isGrowing)
+        return true
+    }
+
     /// Invariant 5: a rollback-journal transaction whose journal is gone, but whose file did not get its
     /// final name before the daemon died.
     ///
     /// The file is whole, and leads from the position to the content: it gets its name now.
-    func publishUnfinished(
+    private func publishUnfinished(
         after position: Position,
         content: PageChecksumTable
     ) throws(StoreError) -> Bool {
@@ -388,7 +431,7 @@ extension Database {
 
     /// The number of frames of this log with which a transaction file was captured; 0 when it was made before the log began; nil
     /// when that cannot be told.
-    func capturedFrames(of header: LTXHeader, in content: LogContent) -> Int? {
+    private func capturedFrames(of header: LTXHeader, in content: LogContent) -> Int? {
         guard header.walSize > 0 else { return 0 }
         var before = 0
         for part in [content.older, content.newest] {
@@ -406,13 +449,13 @@ extension Database {
     }
 
     /// The table as it was after the first `captured` frames: pages of later frames have their older versions.
-    func baseTable(
+    private func baseTable(
         _ final: PageChecksumTable,
         _ content: LogContent,
-        capturedThrough captured: Int,
-        filePages: UInt32
+        capturedThrough captured: Int
     ) -> PageChecksumTable {
         guard let pageSize = final.pageSize else { return final }
+        let filePages = pagesOfFile(pageSize)
         var table = final
         let reader = LogicalReader(
             files: files,
@@ -477,8 +520,8 @@ extension Database {
                     requestReconcile()
                 }
             }
-            checkVersion(of: part, file)
         }
+        checkVersions()
     }
 
     /// What the log holds, by the chains of checksums alone.
@@ -505,19 +548,12 @@ extension Database {
         )
     }
 
-    func noteVersionBytes(_ content: LogContent, _ pageSize: PageSize) {
-        let page1 = Buffer(count: pageSize.bytes)
-        LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-            .read(.first, into: page1.bytes)
-        versionBytes = DatabaseHeader.versionBytes(ofPage1: page1.bytes)
-    }
-
     // MARK: - Replica
 
-    func recoverReplica() throws(StoreError) {
+    private func recoverReplica() throws(StoreError) {
         if hasHotJournal { try setJournalAside() }
         let content = try readLog()
-        guard let file = files.database, let size = try? file.size(),
+        guard (try? files.database?.size()) != nil,
             let pageSize = content.header?.pageSize ?? currentPageSize()
         else {
             context.logger.warning(
@@ -526,10 +562,7 @@ extension Database {
             files = DatabaseFiles()
             return
         }
-        let filePages =
-            databaseHeader()?.committedPageCount(fileSize: size)
-            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
-        let pageCount = content.pageCount > 0 ? content.pageCount : filePages
+        let pageCount = content.pageCount > 0 ? content.pageCount : pagesOfFile(pageSize)
         do throws(StoreError) {
             try checkSize(pageCount, pageSize)
         } catch {
@@ -553,7 +586,7 @@ extension Database {
     ///
     /// Invariant: page 1 with `versionBytes` has the checksum that the table says. A transaction from the primary that leaves
     /// page 1 alone does not tell them.
-    private func noteVersionBytes(ofTable reader: LogicalReader, _ pageSize: PageSize) {
+    func noteVersionBytes(ofTable reader: LogicalReader, _ pageSize: PageSize) {
         let buffer = Buffer(count: pageSize.bytes)
         reader.read(.first, into: buffer.bytes)
         versionBytes = DatabaseHeader.versionBytes(ofPage1: buffer.bytes)
@@ -600,17 +633,19 @@ extension Database {
     /// Makes the files what a replica's readers need: page 1 says WAL or wal2, the log exists, the wal-index is built.
     ///
     /// A log that holds something says which of both; a daemon that died while it changed the mode leaves a header that says the other.
-    func prepareReplica(_ content: LogContent) throws(StoreError) {
+    private func prepareReplica(_ content: LogContent) throws(StoreError) {
         guard let file = files.database else { return }
         let index: BackingFile
         let isWAL2 =
             content.frameCount > 0
             ? content.header?.version == .wal2 : databaseHeader()?.readVersion == JournalMode.wal2.versionByte
+        let mode: JournalMode = isWAL2 ? .wal2 : .wal
         do throws(Errno) {
-            let mode = (isWAL2 ? JournalMode.wal2 : .wal).versionByte
-            if let header = databaseHeader(), header.writeVersion != mode || header.readVersion != mode {
+            let version = mode.versionByte
+            if let header = databaseHeader(), header.writeVersion != version || header.readVersion != version
+            {
                 try FaultPoint.recoveryHeaderWrite.pass()
-                try file.descriptor.write([mode, mode], at: Int64(DatabaseHeader.writeVersionOffset))
+                try file.descriptor.write([version, version], at: Int64(DatabaseHeader.writeVersionOffset))
             }
             if files.journal != nil {
                 try Files.unlink(path(.journal), ifExists: true)
@@ -634,11 +669,7 @@ extension Database {
             throw .file(FileError("prepare", directory, error))
         }
         do throws(ApplyError) {
-            if isWAL2 {
-                try ReplicaWAL2.writeIndex(for: content, to: index.descriptor)
-            } else {
-                try ReplicaWAL.writeIndex(for: content.newest, to: index.descriptor)
-            }
+            try mode.writeIndex(for: content, to: index.descriptor)
         } catch {
             throw .fault(database: name.text, reason: error.description)
         }

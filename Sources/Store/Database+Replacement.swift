@@ -33,10 +33,7 @@ extension Database {
     /// Call with `monitor` held and the queue empty. When it throws, nothing happened.
     func replaceFile(by localPath: String) throws(Errno) {
         try FaultPoint.namesAdopt.pass()
-        // Programs may have them open when another process goes on with the mount.
-        for kind in DatabaseFileKind.allCases {
-            if let file = files[kind], file.isInUse { context.keeper?.keep(file) }
-        }
+        keepFilesInUse()
         let old = DatabaseFileKind.sidecars.filter { files[$0] != nil }
         if old.isEmpty || old.contains(where: { movedIn[$0] === files[$0] }) {
             return try Files.rename(localPath, path(.database))
@@ -61,6 +58,16 @@ extension Database {
         }
         for kind in old { renew(kind) }
         forgetContent()
+    }
+
+    /// Has files that programs use, and that are about to lose their names, kept for the process that goes on with the mount.
+    ///
+    /// Call with `monitor` held.
+    func keepFilesInUse() {
+        guard let keeper = context.keeper else { return }
+        for kind in DatabaseFileKind.allCases {
+            if let file = files[kind], file.isInUse { keeper.keep(file) }
+        }
     }
 
     /// Gives the name of a file that stepped aside to an empty one, which says nothing about the new content.

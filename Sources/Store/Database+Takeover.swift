@@ -19,37 +19,27 @@ extension Database {
     /// What the daemon before left about a database, when it ended in good order.
     var handoverPath: String { directory + "/checksums.handover" }
 
-    /// Opens the files and finds the position.
-    func takeOver() throws(StoreError) {
+    /// Reads what the daemon before left, and removes it.
+    func takeHandover() throws(StoreError) -> SavedChecksums? {
         let saved = (try? Files.read(handoverPath, limit: 1 << 32)).flatMap { SavedChecksums($0) }
         do throws(Errno) {
-            try finishReplacement()
             try Files.unlink(handoverPath, ifExists: true)
-            for entry in try Files.list(directory) where entry.name.contains(Self.partialInfix) {
-                try Files.unlink(directory + "/" + entry.name)
-            }
-            for kind in DatabaseFileKind.allCases where Files.exists(path(kind)) {
-                files[kind] = try BackingFile.open(path(kind), .readWrite)
-            }
+        } catch {
+            throw .file(FileError("remove", handoverPath, error))
+        }
+        return saved
+    }
+
+    /// Opens the files as they are (T1).
+    func openFilesInUse() throws(StoreError) {
+        do throws(Errno) {
+            try openNamedFiles()
         } catch {
             throw .file(FileError("open", directory, error))
         }
         // Who synced before is not known: records go to disk before the log does.
         wasSynced = true
         isLogGivenUp = files.shm == nil
-        if let saved, saved.database == SavedChecksums.Stamp(files.database), !hasHotJournal,
-            saved.position.txid == log.newest?.name.maxTXID ?? .zero
-        {
-            try continueFrom(saved)
-        } else if files.database == nil {
-            try recoverMissing()
-        } else if context.options.isPrimary {
-            try takeOverPrimary()
-        } else {
-            try recoverReplica()
-        }
-        replica.expected = position
-        isShown = table.pageCount > 0 || isTableUnknown || context.options.isPrimary && files.database != nil
     }
 
     /// Saves what is known for the next daemon, which goes on with the mount.
@@ -65,27 +55,8 @@ extension Database {
         }
     }
 
-    /// The daemon before ended in good order.
-    ///
-    /// Invariant: the table is that of the captured frames, whatever the log has more by now. A log with other salts began after all
-    /// of the one before was captured (T3).
-    private func continueFrom(_ saved: SavedChecksums) throws(StoreError) {
-        table = saved.table
-        position = saved.position
-        timestamp = saved.timestamp
-        versionBytes = saved.versionBytes
-        let content = try readPublishedLog()
-        guard context.options.isPrimary else { return try prepareReplica(content) }
-        let captured = saved.capturedFrames == 0 ? 0 : saved.capturedFrames(in: content) ?? 0
-        try followLog(
-            content,
-            capturedThrough: captured,
-            isGrowing: context.options.logsPass
-        )
-    }
-
     /// The log as far as it is committed for certain (T4).
-    private func readPublishedLog() throws(StoreError) -> LogContent {
+    func readPublishedLog() throws(StoreError) -> LogContent {
         let content = try readLog()
         guard context.options.isPrimary, context.options.logsPass, content.header != nil,
             let shm = files.shm
@@ -104,19 +75,12 @@ extension Database {
 
     // MARK: - Primary
 
-    private func takeOverPrimary() throws(StoreError) {
+    func takeOverPrimary() throws(StoreError) {
         let record = newestSoundPosition()
         position = record?.position ?? .zero
         timestamp = record?.header.timestampMilliseconds ?? 0
         if hasHotJournal { return takeOverJournal(record) }
-        for log in WALFile.allCases {
-            if let file = files[log] { checkVersion(of: log, file) }
-        }
-        if isLogUnknown {
-            // What its checkpoints left in the database file need not be a committed state.
-            isTableUnknown = true
-            return
-        }
+        if isLeftUnknown() { return }
         var content = try readPublishedLog()
         var attempts = 0
         while let final = try tableOfContent(content) {
@@ -127,7 +91,16 @@ extension Database {
                     content[log].frames.isEmpty
                         || files[log].flatMap { WALHeader(in: $0) } == content[log].header
                 }
-            if isSame || attempts == Self.mostAttempts { return try takeOver(final, content, record) }
+            if isSame || attempts == Self.mostAttempts {
+                if let record, try goOn(from: record, to: final, content) { return }
+                try followLog(
+                    content,
+                    capturedThrough: content.frameCount,
+                    isGrowing: context.options.logsPass
+                )
+                isTableUnknown = true
+                return requestReconcile()
+            }
             content = try readPublishedLog()
         }
         // Empty, being made, or of a size that cannot be: whatever it becomes is compared.
@@ -147,48 +120,9 @@ extension Database {
         let pageCount = content.pageCount > 0 ? content.pageCount : pagesOfFile(pageSize)
         guard pageCount > 0 else { return nil }
         guard (try? checkSize(pageCount, pageSize)) != nil else { return nil }
-        noteVersionBytes(content, pageSize)
-        return LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-            .table(pageCount: pageCount)
-    }
-
-    private func pagesOfFile(_ pageSize: PageSize) -> UInt32 {
-        let size = (try? files.database?.size()) ?? 0
-        return databaseHeader()?.committedPageCount(fileSize: size)
-            ?? UInt32(clamping: size / Int64(pageSize.rawValue))
-    }
-
-    private func takeOver(
-        _ final: PageChecksumTable,
-        _ content: LogContent,
-        _ record: Record?
-    ) throws(StoreError) {
-        let all = content.frameCount
-        let isGrowing = context.options.logsPass
-        if let record, final.databaseChecksum == record.position.postApply {
-            table = final
-            return try followLog(content, capturedThrough: all, isGrowing: isGrowing)
-        }
-        if let record, let pageSize = final.pageSize,
-            let captured = capturedFrames(of: record.header, in: content)
-        {
-            let base = baseTable(
-                final,
-                content,
-                capturedThrough: captured,
-                filePages: pagesOfFile(pageSize)
-            )
-            if base.databaseChecksum == record.position.postApply {
-                table = base
-                return try followLog(content, capturedThrough: captured, isGrowing: isGrowing)
-            }
-        }
-        if let record, try publishUnfinished(after: record.position, content: final) {
-            return try followLog(content, capturedThrough: all, isGrowing: isGrowing)
-        }
-        try followLog(content, capturedThrough: all, isGrowing: isGrowing)
-        isTableUnknown = true
-        requestReconcile()
+        let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+        noteVersionBytes(ofTable: reader, pageSize)
+        return reader.table(pageCount: pageCount)
     }
 
     /// A program is in the middle of a transaction, or died there; its end is a commit, or a rollback, as ever.

@@ -120,8 +120,15 @@ extension Database {
         )
     }
 
+    /// The same for all files of the log.
+    func checkVersions() {
+        for log in WALFile.allCases {
+            if let file = files[log] { checkVersion(of: log, file) }
+        }
+    }
+
     /// The log whose format is not known is gone: the database file has all, and all of it is in doubt.
-    private func noteUnknownLogGone() {
+    func noteUnknownLogGone() {
         guard isLogUnknown, !WALFile.allCases.contains(where: { isUnknown($0) }) else { return }
         isLogUnknown = false
         fault = nil
@@ -139,12 +146,6 @@ extension Database {
 
     /// A file of the log was left: what checkpoints wrote to the database file needs no comparing, unless the other file has the page, too.
     func forgetCheckpointed() {
-        guard logs.hasFrames else {
-            walPages.removeAll()
-            logOnly.removeAll()
-            if !needsReconcile { dirty.removeAll() }
-            return
-        }
         walPages = PageSet(logs.frames.pages)
         logOnly.formIntersection(walPages)
         if !needsReconcile { dirty.formIntersection(walPages) }
@@ -179,8 +180,6 @@ extension Database {
             forgetCheckpointed()
         }
         if !unlinking { logs[log].truncated(to: size) }
-        if unlinking { files[DatabaseFileKind(log)] = nil }
-        noteUnknownLogGone()
     }
 
     /// Makes a file of the log dispensable: every commit in it is stored, on disk if the application syncs, and its

@@ -26,15 +26,17 @@ extension Database {
     ///
     /// - Returns: how many commits were found.
     func captureWAL2Tail() throws(Errno) -> Int {
-        for log in WALFile.allCases {
-            if let file = files[log], WALHeader(in: file) == nil { checkVersion(of: log, file) }
-        }
         let shm = files.shm.flatMap { $0.isInUse ? $0 : nil }
         let index = shm.flatMap { publishedIndex($0) }
+        // After the index, so that they are not older than what it says.
+        let headers = Headers(files)
+        for log in WALFile.allCases {
+            if let file = files[log], headers[log] == nil { checkVersion(of: log, file) }
+        }
         // Being changed, built anew, or of a log that begins: what it will say is said soon.
         if shm != nil, index == nil { return 0 }
         isTailVouched = index != nil
-        if let index, !isPossible(index) {
+        if let index, !isPossible(index, headers) {
             try takeOverWAL2(index)
             return 0
         }
@@ -42,16 +44,29 @@ extension Database {
         // From the file followed to the one that continues it, and once more to that which continues this one.
         for _ in 0..<3 {
             let file = logs.file
-            if isHeaderFollowed(file) { count += try capturePublished(in: file, index) }
-            guard try goOn(after: file, index, &count) else { break }
+            if isHeaderFollowed(file, headers) { count += try capturePublished(in: file, index, headers) }
+            guard try goOn(after: file, index, headers, &count) else { break }
         }
         guard let index, let shm else {
-            if isLogLost { try takeOverWAL2(nil) }
+            if isLogLost(headers) { try takeOverWAL2(nil) }
             return count
         }
         // What it says now may be newer than what was looked at; the next look finds that.
-        if isBehind(index), WALIndexHeader(publishedIn: shm) == index { try takeOverWAL2(index) }
+        if isBehind(index, headers), WALIndexHeader(publishedIn: shm) == index { try takeOverWAL2(index) }
         return count
+    }
+
+    /// The headers of both files at one moment; nil without a sound one.
+    private struct Headers {
+        private let first: WALHeader?
+        private let second: WALHeader?
+
+        init(_ files: DatabaseFiles) {
+            first = files.wal.flatMap { WALHeader(in: $0) }
+            second = files.wal2.flatMap { WALHeader(in: $0) }
+        }
+
+        subscript(log: WALFile) -> WALHeader? { log == .wal ? first : second }
     }
 
     /// What readers see; nil while it is being changed.
@@ -63,8 +78,8 @@ extension Database {
     }
 
     /// Whether a file has the header that is followed; the header of a log without captured frames is, from now on.
-    private func isHeaderFollowed(_ log: WALFile) -> Bool {
-        guard let file = files[log], let header = WALHeader(in: file) else { return false }
+    private func isHeaderFollowed(_ log: WALFile, _ headers: Headers) -> Bool {
+        guard let file = files[log], let header = headers[log] else { return false }
         if header == logs[log].header { return true }
         guard !logs.hasFrames else { return false }
         _ = logs[log].headerWritten(read: file.lenientRead)
@@ -74,10 +89,14 @@ extension Database {
     /// Looks whether the log goes on in the other file, and captures what was published there.
     ///
     /// - Returns: whether there may be more in the file before, because it was begun anew behind that.
-    private func goOn(after file: WALFile, _ index: WALIndexHeader?, _ count: inout Int) throws(Errno) -> Bool
-    {
+    private func goOn(
+        after file: WALFile,
+        _ index: WALIndexHeader?,
+        _ headers: Headers,
+        _ count: inout Int
+    ) throws(Errno) -> Bool {
         let next = file.other
-        guard let backing = files[next], let header = WALHeader(in: backing) else { return false }
+        guard let backing = files[next], let header = headers[next] else { return false }
         if header != logs[next].header {
             guard let before = logs[file].header, logs[file].committedFrames > 0,
                 header.continues(before, after: logs[file])
@@ -86,7 +105,7 @@ extension Database {
         }
         guard logs.isContinued(in: next), logs[next].committedFrames == 0 || logs[file].committedFrames == 0
         else { return false }
-        let found = try capturePublished(in: next, index)
+        let found = try capturePublished(in: next, index, headers)
         count += found
         return found > 0
     }
@@ -106,7 +125,11 @@ extension Database {
     }
 
     /// Captures the commits of a file that the wal-index names, or, without one, that its chain has.
-    private func capturePublished(in log: WALFile, _ index: WALIndexHeader?) throws(Errno) -> Int {
+    private func capturePublished(
+        in log: WALFile,
+        _ index: WALIndexHeader?,
+        _ headers: Headers
+    ) throws(Errno) -> Int {
         guard let file = files[log], let header = logs[log].header, let size = try? file.size() else {
             return 0
         }
@@ -115,7 +138,7 @@ extension Database {
             // The number of frames may be that of what the file held before it was begun anew.
             guard index.pageSize == header.pageSize, index[log] <= frames, index.describes(header, of: log),
                 index.file == log || logs[log].committedFrames > 0 || index[index.file] == 0
-                    || isContinued(header, by: index)
+                    || isContinued(header, by: headers[index.file])
             else { return 0 }
         }
         let end = index?[log] ?? frames
@@ -136,27 +159,27 @@ extension Database {
         return count
     }
 
-    /// Whether the file that is written, by the index, is the one behind that with a header.
-    private func isContinued(_ header: WALHeader, by index: WALIndexHeader) -> Bool {
-        guard let next = files[index.file].flatMap({ WALHeader(in: $0) }) else { return false }
+    /// Whether the file with one header begins behind that with another.
+    private func isContinued(_ header: WALHeader, by next: WALHeader?) -> Bool {
+        guard let next else { return false }
         return next.continues(header, endingWith: WALChecksum(first: next.salt1, second: next.salt2))
     }
 
     /// Whether the wal-index can be one of the log that was captured: it never has fewer frames of a file that was not begun anew.
-    private func isPossible(_ index: WALIndexHeader) -> Bool {
+    private func isPossible(_ index: WALIndexHeader, _ headers: Headers) -> Bool {
         WALFile.allCases.allSatisfy { log in
             guard logs[log].committedFrames > index[log] else { return true }
             // The other way round: the file was begun anew, and the daemon has not seen it yet.
-            return files[log].flatMap { WALHeader(in: $0) } != logs[log].header
+            return headers[log] != logs[log].header
                 || index[log] == 0 && index.file == log
         }
     }
 
     /// Whether the wal-index names commits that were not found: nothing leads to them from what was captured.
-    private func isBehind(_ index: WALIndexHeader) -> Bool {
+    private func isBehind(_ index: WALIndexHeader, _ headers: Headers) -> Bool {
         let last = index[index.file] > 0 ? index.file : index.file.other
         guard index[last] > 0 else { return false }
-        if index.file == last, let file = files[last], let header = WALHeader(in: file),
+        if index.file == last, let header = headers[last],
             !index.describes(header, of: last)
         {
             // Half a moment: the header is just being written.
@@ -167,9 +190,8 @@ extension Database {
     }
 
     /// Whether the file that is followed was begun anew, and nothing leads there from what was captured.
-    private var isLogLost: Bool {
-        guard let header = logs.newest.header, let file = files[logs.file] else { return false }
-        guard let present = WALHeader(in: file) else { return false }
+    private func isLogLost(_ headers: Headers) -> Bool {
+        guard let header = logs.newest.header, let present = headers[logs.file] else { return false }
         return present != header
     }
 

@@ -198,7 +198,7 @@ public final class Database: @unchecked Sendable {
                 position: position,
                 pageCount: table.pageCount,
                 pageSize: table.pageSize?.rawValue ?? 0,
-                journalMode: mode == .rollback ? "rollback" : mode == .wal ? "wal" : "wal2",
+                journalMode: mode.name,
                 timestamp: timestamp,
                 isShown: isShown,
                 fault: fault
@@ -224,7 +224,7 @@ public final class Database: @unchecked Sendable {
         let mode = header.flatMap { JournalMode(readVersion: $0.readVersion) } ?? .rollback
         return FileFacts(
             generation: generation,
-            journalMode: mode == .rollback ? "delete" : mode == .wal ? "wal" : "wal2"
+            journalMode: mode == .rollback ? "delete" : mode.name
         )
     }
 

@@ -10,7 +10,7 @@ public struct LocalNames: Sendable {
     private let globs: [Glob]
 
     /// What SQLite appends to the name of a database file for those beside it.
-    private static let suffixes = ["-journal", "-wal2", "-wal", "-shm"]
+    private static let suffixes = DatabaseFileKind.sidecars.map(\.suffix)
 
     /// Takes shell patterns.
     public init(_ patterns: [String]) {
