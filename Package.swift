@@ -150,7 +150,7 @@ let package = Package(
         ),
 
         tests("POSIXTests", ["POSIX"]),
-        tests("MountTests", ["Mount", "FUSE", "Store", "Logging", "Metrics", "POSIX"]),
+        tests("MountTests", ["Mount", "FUSE", "Store", "Logging", "Metrics", "POSIX", "Harness"]),
         tests("FaultsTests", ["Faults", "POSIX"]),
         tests("JSONTests", ["JSON"]),
         tests("LoggingTests", ["Logging", "POSIX"]),

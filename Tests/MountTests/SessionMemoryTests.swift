@@ -1,3 +1,4 @@
+import Harness
 import POSIX
 import Testing
 
@@ -100,21 +101,23 @@ struct InodeTableTests {
     }
 
     @Test func `After each step of a long sequence the next process finds the same inodes`() throws {
-        var random = SplitMix(state: 20_261_121)
+        var random = Seed.Sequence(seed: 20_261_121)
         let memory = try SessionMemory(description: "")
         let table = InodeTable(memory)
         let names = (0..<12).map { "name-\($0)" } + [String(repeating: "n", count: 255), "Ünïcödé"]
         for step in 0..<2000 {
-            let place = Place(folder: 1, name: names[random.below(names.count)])
-            switch random.below(5) {
+            let place = Place(folder: 1, name: names[Int.random(in: 0..<names.count, using: &random)])
+            switch Int.random(in: 0..<5, using: &random) {
             case 0, 1: _ = table.lookedUp(place, .local(nil))
             case 2: table.removed(place)
             case 3:
-                let new = Place(folder: 1, name: names[random.below(names.count)])
+                let new = Place(folder: 1, name: names[Int.random(in: 0..<names.count, using: &random)])
                 if new != place, table.inode(at: place) != nil { table.renamed(place, to: new) }
             default:
                 let all = table.all
-                if !all.isEmpty { table.forget(all[random.below(all.count)].number, count: 1) }
+                if !all.isEmpty {
+                    table.forget(all[Int.random(in: 0..<all.count, using: &random)].number, count: 1)
+                }
             }
             guard step % 10 == 0 else { continue }
             let later = try next(memory)
@@ -147,18 +150,5 @@ struct InodeTableTests {
         table.forget(first, count: 1)
         let later = try next(memory)
         #expect(later.lookedUp(Place(folder: 1, name: "a"), .local(nil)).number == first + 1)
-    }
-}
-
-/// A small random sequence (splitmix64) that a seed repeats.
-private struct SplitMix {
-    var state: UInt64
-
-    mutating func below(_ bound: Int) -> Int {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Int((z ^ (z >> 31)) % UInt64(bound))
     }
 }

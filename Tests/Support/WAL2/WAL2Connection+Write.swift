@@ -76,7 +76,14 @@ extension WAL2Connection {
         try write(page, data, commitSize: size)
         guard let written = writing else { return }
         if let first = written.rewrittenFrom { try rewriteHeaders(from: first) }
-        guard let writing, var header = shared.index.readHeader() else { return }
+        try publish(size: size, checksum: writing?.chain.checksum)
+    }
+
+    /// Enters the frames of the transaction in the wal-index, publishes them and ends the transaction.
+    ///
+    /// `checksum` is that of the last frame.
+    func publish(size: UInt32, checksum: WALChecksum?) throws {
+        guard let writing, let checksum, var header = shared.index.readHeader() else { return }
         let last = writing.firstFrame + UInt32(writing.frames.count) - 1
         let part = try shared.part(writing.file, frames: last)
         for (frame, page) in zip(writing.firstFrame..., writing.frames) {
@@ -85,7 +92,7 @@ extension WAL2Connection {
         header[writing.file] = last
         header.pageCount = size
         header.pageSize = writing.chain.pageSize
-        header.frameChecksum = writing.chain.checksum
+        header.frameChecksum = checksum
         (header.salt1, header.salt2) = (writing.chain.salt1, writing.chain.salt2)
         header.changeCounter &+= 1
         shared.index.writeHeader(header)
