@@ -270,7 +270,7 @@ extension Database {
     /// In WAL mode the committed frames and the database file together are the committed state, whoever writes.
     private func reconcileLogical() throws(StoreError) {
         guard let pageSize = logs.lastWithFrames.pageSize else { return }
-        let pageCount = logicalPageCount()
+        let pageCount = logicalPageCount(pageSize)
         if isTableUnknown { return try rebuildTable(pageSize: pageSize, pageCount: pageCount) }
         var candidates = suspect
         dirty.visitPages { if !walPages.contains($0) || !isTailVouched { candidates.insert($0) } }
@@ -278,10 +278,15 @@ extension Database {
         dirty.removeAll()
     }
 
-    /// Size of the database in pages by the newest committed page 1, or the file.
-    private func logicalPageCount() -> UInt32 {
-        guard let content = try? logContent(), content.pageCount > 0 else { return table.pageCount }
-        return content.pageCount
+    /// Size of the database in pages by the last captured frame, which commits.
+    ///
+    /// The log may have frames of a commit behind it that is not published yet.
+    private func logicalPageCount(_ pageSize: PageSize) -> UInt32 {
+        let last = logs.lastWithFrames
+        guard last.committedFrames > 0,
+            let size = commitSize(at: FramePlace(last.committedFrames, in: last.file), pageSize), size > 0
+        else { return table.pageCount }
+        return size
     }
 
     /// A file without content, or shorter than its header says, is taken for one that is just being copied, until it has rested

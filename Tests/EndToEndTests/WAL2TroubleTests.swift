@@ -34,6 +34,13 @@ struct WAL2TroubleTests {
         return (try? node.position(name).txid.rawValue) ?? 0
     }
 
+    /// Commits in the file that is not written now, and the next commits there, too.
+    private func goOnInOtherFile(_ connection: WAL2Connection, _ shadow: WAL2Shadow) throws {
+        connection.switchAt = 1
+        try shadow.commit("INSERT INTO t(v) VALUES('switched')", to: connection)
+        connection.switchAt = 1000
+    }
+
     @Test(arguments: ["on", "off"])
     func `Commits behind a switch after an unsealed transaction are captured`(
         passthrough: String
@@ -51,9 +58,7 @@ struct WAL2TroubleTests {
             let last = try #require(change.pages.last)
             try connection.commitUnsealed(last.number, last.data, size: change.size)
             #expect(wait(name, primary, before + 1) == before + 1)
-            connection.switchAt = 1
-            try shadow.commit("INSERT INTO t(v) VALUES('switched')", to: connection)
-            connection.switchAt = 1000
+            try goOnInOtherFile(connection, shadow)
             for n in 1...5 { try shadow.commit("INSERT INTO t(v) VALUES(\(n))", to: connection) }
             #expect(try connection.image() == shadow.image)
             #expect(wait(name, primary, before + 7) == before + 7)
@@ -80,9 +85,7 @@ struct WAL2TroubleTests {
             let page2 = Array(shadow.image[4096..<8192].reversed())
             try other.write(2, page2, commitSize: UInt32(shadow.image.count / 4096))
             other.rollback()
-            connection.switchAt = 1
-            try shadow.commit("INSERT INTO t(v) VALUES('switched')", to: connection)
-            connection.switchAt = 1000
+            try goOnInOtherFile(connection, shadow)
             for n in 1...5 { try shadow.commit("INSERT INTO t(v) VALUES(\(n))", to: connection) }
             #expect(try connection.image() == shadow.image)
             #expect(wait(name, primary, before + 6) >= before + 6)
@@ -90,6 +93,42 @@ struct WAL2TroubleTests {
             try connection.checkpoint()
             try eventually("the export is what SQLite has") { try primary.export(name) == shadow.image }
             try connection.close()
+        }
+    }
+
+    @Test
+    func `Comparing pages takes nothing of a commit that is not published yet`() async throws {
+        try await with(passthrough: "on") { cluster in
+            let (primary, replica) = (cluster.primary, try cluster.replica)
+            let name = "unpublished.db"
+            let shadow = try make(name, on: primary)
+            let connection = try WAL2Connection(primary.path(name))
+            try shadow.commit("INSERT INTO t(v) VALUES(randomblob(50000))", to: connection)
+            try connection.close()
+            let writer = try WAL2Connection(primary.path(name))
+            try shadow.commit("INSERT INTO t(v) VALUES(1)", to: writer)
+            let before = try primary.position(name)
+            // All but the last store of a commit, which makes the database larger.
+            let size = UInt32(shadow.image.count / shadow.pageSize)
+            try writer.beginWrite()
+            try writer.write(2, Array(shadow.image[4096..<8192].reversed()), commitSize: size + 7)
+            // The same bytes once more: a write that no journal and no log explains is compared.
+            let untouched = Int64(shadow.pageSize) * 5
+            let file = try FileDescriptor.open(primary.path(name), .readWrite)
+            try file.write(
+                Array(shadow.image[Int(untouched)..<Int(untouched) + shadow.pageSize]),
+                at: untouched
+            )
+            try eventually("the pages were compared") {
+                try primary.metric("litefs_db_reconcile_count{db=\"\(name)\"}") ?? 0 > 0
+            }
+            #expect(try primary.position(name) == before)
+            writer.rollback()
+            try shadow.commit("INSERT INTO t(v) VALUES(2)", to: writer)
+            try waitForSamePosition(name, primary, replica)
+            let isSame = try primary.export(name) == shadow.image && replica.export(name) == shadow.image
+            #expect(isSame)
+            try writer.close()
         }
     }
 
@@ -165,9 +204,7 @@ extension WAL2TroubleTests {
                 for n in 1...5 {
                     try shadow.commit("INSERT INTO t(v) VALUES(randomblob(\(n * 9000)))", to: connection)
                 }
-                connection.switchAt = 1
-                try shadow.commit("INSERT INTO t(v) VALUES('switched')", to: connection)
-                connection.switchAt = 1000
+                try goOnInOtherFile(connection, shadow)
                 try shadow.commit("INSERT INTO t(v) VALUES(randomblob(9000))", to: connection)
                 // Ends without a close of the database, as a process that is killed.
             }
