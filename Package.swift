@@ -86,7 +86,7 @@ let package = Package(
         room("Replication", ["Store", "LTX", "SQLiteFormat", "HTTP", "POSIX", "Logging", "Metrics", "JSON"]),
 
         // The node.
-        room("Lease", ["POSIX"]),
+        room("Lease", ["HTTP", "JSON", "LTX", "Logging", "POSIX"]),
         room(
             "HTTPAPI",
             ["HTTP", "JSON", "Store", "Replication", "LTX", "SQLiteFormat", "POSIX", "Logging", "Metrics"]
