@@ -34,6 +34,7 @@ enum ConfigSchema {
     static let sections: [String: String] = [
         "": "main.Config", "data": "main.DataConfig", "fuse": "main.FUSEConfig", "http": "main.HTTPConfig",
         "proxy": "main.ProxyConfig", "lease": "main.LeaseConfig", "lease.consul": "main.LeaseConfig.Consul",
+        "lease.kubernetes": "main.LeaseConfig.Kubernetes",
         "backup": "main.BackupConfig", "log": "main.LogConfig", "tracing": "main.TracingConfig",
     ]
 
@@ -87,8 +88,15 @@ enum ConfigSchema {
         Key("lease.candidate", .bool(\.lease.candidate)),
         Key("lease.promote", .bool(\.lease.promote), hasEffect: false),
         Key("lease.reconnect-delay", .duration(\.lease.reconnectDelay)),
-        Key("lease.demote-delay", .duration(\.lease.demoteDelay), hasEffect: false),
+        Key("lease.demote-delay", .duration(\.lease.demoteDelay)),
         Key("lease.databases", .texts(\.lease.databases)),
+        Key("lease.kubernetes.name", .text(\.lease.kubernetes.name)),
+        Key("lease.kubernetes.namespace", .text(\.lease.kubernetes.namespace)),
+        Key("lease.kubernetes.duration", .duration(\.lease.kubernetes.duration)),
+        Key("lease.kubernetes.pod", .text(\.lease.kubernetes.pod)),
+        Key("lease.kubernetes.url", .text(\.lease.kubernetes.url)),
+        Key("lease.kubernetes.token-file", .text(\.lease.kubernetes.tokenFile)),
+        Key("lease.kubernetes.ca-file", .text(\.lease.kubernetes.caFile)),
         Key("lease.consul.url", .text(\.lease.consul.url), hasEffect: false),
         Key("lease.consul.key", .text(\.lease.consul.key), hasEffect: false),
         Key("lease.consul.ttl", .duration(\.lease.consul.ttl), hasEffect: false),

@@ -13,14 +13,18 @@ public enum ConfigValidation {
     ///   - loaded: The settings, with everything from the command line applied.
     ///   - hostname: The value of HOSTNAME that was used to read the file.
     ///   - systemHostname: The name the system gives the machine; nil when it is not known.
+    ///   - isInCluster: Whether the environment says where a Kubernetes API server is.
     /// - Returns: What the operator should know, one line each.
     /// - Throws: `ConfigError.invalid` with every problem, or `ConfigError.notBuilt`.
     public static func check(
         _ loaded: LoadedConfig,
         hostname: String,
-        systemHostname: String? = nil
+        systemHostname: String? = nil,
+        isInCluster: Bool = false
     ) throws(ConfigError) -> [String] {
-        try check(loaded, hostname: hostname, systemHostname: systemHostname) { try? Files.realPath($0) }
+        try check(loaded, hostname: hostname, systemHostname: systemHostname, isInCluster: isInCluster) {
+            try? Files.realPath($0)
+        }
     }
 
     /// The same, with the file system given by `realPath`.
@@ -28,6 +32,7 @@ public enum ConfigValidation {
         _ loaded: LoadedConfig,
         hostname: String,
         systemHostname: String? = nil,
+        isInCluster: Bool = false,
         realPath: (String) -> String?
     ) throws(ConfigError) -> [String] {
         let lease = StaticLeaseCheck.run(
@@ -39,6 +44,12 @@ public enum ConfigValidation {
         var problems = directories(loaded, realPath: realPath)
         problems += leaseKind(loaded)
         problems += lease.problems.map { located($0, loaded) }
+        let kubernetes = KubernetesLeaseCheck.run(
+            loaded.config,
+            hostname: hostname,
+            isInCluster: isInCluster
+        )
+        problems += kubernetes.problems.map { located($0, loaded) }
         problems += commands(loaded)
         problems += sections(loaded)
         guard problems.isEmpty else { throw .invalid(problems) }
@@ -52,7 +63,7 @@ public enum ConfigValidation {
                 )
             )
         }
-        return lease.warnings.map { located($0, loaded).description }
+        return (lease.warnings + kubernetes.warnings).map { located($0, loaded).description }
     }
 
     private static func problem(
@@ -115,13 +126,13 @@ public enum ConfigValidation {
     private static func leaseKind(_ loaded: LoadedConfig) -> [ConfigProblem] {
         let lease = loaded.config.lease
         var problems: [ConfigProblem] = []
-        if lease.type != "static" && lease.type != "consul" {
+        if !["static", "kubernetes", "consul"].contains(lease.type) {
             problems.append(
                 problem(
                     loaded,
                     "lease.type",
                     "invalid lease type, must be either 'consul' or 'static', got: '\(cut(lease.type))'",
-                    "write lease: {type: static} and set lease.candidate"
+                    "write lease: {type: static} and set lease.candidate, or lease: {type: kubernetes} for a primary that may change"
                 )
             )
         }

@@ -3,14 +3,8 @@
 /// The node with `candidate: true` is the primary. On every other node `hostname` and `advertise-url` are the
 /// primary's, not the node's own.
 public enum StaticLeaseCheck {
-    /// What was found: problems stop the start, warnings are logged.
-    public struct Findings: Equatable, Sendable {
-        /// What cannot work.
-        public internal(set) var problems: [ConfigProblem] = []
-
-        /// What is probably not meant.
-        public internal(set) var warnings: [ConfigProblem] = []
-    }
+    /// What was found.
+    public typealias Findings = LeaseFindings
 
     /// Checks the section `lease`; nothing is found unless its type is `static`.
     ///
@@ -28,7 +22,7 @@ public enum StaticLeaseCheck {
     ) -> Findings {
         guard lease.type == "static" else { return Findings() }
         var findings = Findings()
-        let node = Node(hostname: hostname, address: address)
+        let node = NamedNode(hostname: hostname, address: address)
         if lease.candidate {
             checkPrimary(lease, node, &findings)
         } else {
@@ -44,7 +38,7 @@ public enum StaticLeaseCheck {
         return findings
     }
 
-    private static func checkReplica(_ lease: Config.Lease, _ node: Node, _ findings: inout Findings) {
+    private static func checkReplica(_ lease: Config.Lease, _ node: NamedNode, _ findings: inout Findings) {
         guard !lease.advertiseURL.isEmpty else {
             findings.fail(
                 "lease.advertise-url",
@@ -86,10 +80,12 @@ public enum StaticLeaseCheck {
         }
     }
 
-    private static func checkPrimary(_ lease: Config.Lease, _ node: Node, _ findings: inout Findings) {
+    private static func checkPrimary(_ lease: Config.Lease, _ node: NamedNode, _ findings: inout Findings) {
         let url = lease.advertiseURL.isEmpty ? nil : parse(lease.advertiseURL, &findings)
-        let name = Node.firstLabel(lease.hostname)
-        guard !name.isEmpty, !node.hostname.isEmpty, name != Node.firstLabel(node.hostname) else { return }
+        let name = NamedNode.firstLabel(lease.hostname)
+        guard !name.isEmpty, !node.hostname.isEmpty, name != NamedNode.firstLabel(node.hostname) else {
+            return
+        }
         // An advertised URL that leads here settles it: the host name is then only a name for the application.
         if let url, node.isReached(by: url) || node.isProbablyReached(by: url) { return }
         findings.warn(
@@ -120,54 +116,5 @@ public enum StaticLeaseCheck {
             )
             return nil
         }
-    }
-}
-
-extension StaticLeaseCheck.Findings {
-    fileprivate mutating func fail(_ key: String, _ message: String, _ remedy: String) {
-        problems.append(ConfigProblem(key: key, message: message, remedy: remedy))
-    }
-
-    fileprivate mutating func warn(_ key: String?, _ message: String, _ remedy: String) {
-        warnings.append(ConfigProblem(key: key, message: message, remedy: remedy))
-    }
-}
-
-/// The node that reads the settings, as far as names and addresses go.
-private struct Node {
-    let hostname: String
-    let address: ListenAddress
-
-    /// Whether a name is this node's, without looking it up.
-    func isNamed(_ name: String) -> Bool {
-        !hostname.isEmpty && Self.normalized(name) == Self.normalized(hostname)
-    }
-
-    /// Whether the URL certainly leads to this node's own server.
-    func isReached(by url: AdvertiseURL) -> Bool {
-        guard url.port == address.port else { return false }
-        let host = Self.normalized(url.host)
-        if isNamed(host) { return true }
-        if !address.isWildcard && host == Self.normalized(address.host) { return true }
-        let isLoopback = host == "localhost" || host == "::1" || host.hasPrefix("127.")
-        return isLoopback && (address.isWildcard || address.host == "localhost")
-    }
-
-    /// Whether the URL leads to a longer form of this node's name, such as the one that a headless service gives.
-    func isProbablyReached(by url: AdvertiseURL) -> Bool {
-        guard url.port == address.port, !hostname.isEmpty else { return false }
-        let host = Self.normalized(url.host)
-        let name = Self.normalized(hostname)
-        return host.hasPrefix(name + ".") || name.hasPrefix(host + ".")
-    }
-
-    /// The part of a name before the first dot, in lower case.
-    static func firstLabel(_ name: String) -> String {
-        String(normalized(name).prefix { $0 != "." })
-    }
-
-    private static func normalized(_ name: String) -> String {
-        let lowered = name.lowercased()
-        return lowered.hasSuffix(".") ? String(lowered.dropLast()) : lowered
     }
 }

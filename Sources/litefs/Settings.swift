@@ -35,7 +35,8 @@ struct Settings {
         warnings += try ConfigValidation.check(
             loaded,
             hostname: CurrentProcess.environment("HOSTNAME") ?? "",
-            systemHostname: systemName
+            systemHostname: systemName,
+            isInCluster: CurrentProcess.environment("KUBERNETES_SERVICE_HOST") != nil
         )
     }
 }

@@ -97,7 +97,7 @@ import Testing
         #expect(
             try invalidity("lease: {type: \"\(type)\"}")
                 == "invalid lease type, must be either 'consul' or 'static', got: '\(type)'; write lease: {type: static} "
-                + "and set lease.candidate (lease.type, line 1)"
+                + "and set lease.candidate, or lease: {type: kubernetes} for a primary that may change (lease.type, line 1)"
         )
     }
 
