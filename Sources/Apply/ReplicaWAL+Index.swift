@@ -57,7 +57,9 @@ extension ReplicaWAL {
 
     /// Checks at the start of a transaction that nobody else has changed the log.
     ///
-    /// A reader that met a damaged index may have built it again. The caller holds WRITE.
+    /// A reader that met a damaged index may have built it again. A program that may open the log for writing, and was refused, has
+    /// begun it anew in the index, which SQLite does first, and only when the database file has all of it: that is taken back. The caller
+    /// holds WRITE.
     func checkIndex() throws(ApplyError) {
         try shared.refresh()
         guard let present = shared.index.readHeader() else {
@@ -65,7 +67,11 @@ extension ReplicaWAL {
             try shared.rebuild(pages: frames, header: published)
             return
         }
-        guard agrees(with: present) else { throw disagreement(present) }
+        guard agrees(with: present) else {
+            guard present.mxFrame == 0 else { throw disagreement(present) }
+            published.changeCounter = present.changeCounter &+ 1
+            return try shared.rebuild(pages: frames, header: published)
+        }
         if present != published || shared.isStale { try shared.reload() }
         published = present
     }

@@ -88,7 +88,7 @@ enum ConfigSchema {
         Key("lease.candidate", .bool(\.lease.candidate)),
         Key("lease.promote", .bool(\.lease.promote), hasEffect: false),
         Key("lease.reconnect-delay", .duration(\.lease.reconnectDelay)),
-        Key("lease.demote-delay", .duration(\.lease.demoteDelay)),
+        Key("lease.demote-delay", .duration(\.lease.demoteDelay), hasEffect: false),
         Key("lease.databases", .texts(\.lease.databases)),
         Key("lease.kubernetes.name", .text(\.lease.kubernetes.name)),
         Key("lease.kubernetes.namespace", .text(\.lease.kubernetes.namespace)),

@@ -54,8 +54,17 @@ extension MountedFileSystem {
         }
     }
 
+    /// An open database that this node no longer writes, and that its programs take for one with a rollback journal, is lost to them: they
+    /// would read pages in the middle of a change, or for ever the same ones. They get errors, and open it again.
     private func identify(_ inode: Inode, _ kept: [UInt64: BackingFile]) {
         let (place, identity) = inode.withState { ($0.place, $0.slot?.identity ?? 0) }
+        if let place, case .database(let database, .database, _) = try? resolve(place, isOwn: true),
+            identity != 0, database.mustBeReopened
+        {
+            inodes.replaced(place)
+            inode.withState { $0.kind = .local(nil) }
+            return replacedInodes.withLock { $0.append((inode.number, place.name)) }
+        }
         if let place, let kind = try? resolve(place, isOwn: true), isSame(kind, place, identity) {
             inode.withState { $0.kind = kind }
             return

@@ -40,6 +40,8 @@ public final class MountedFileSystem: FileSystem {
     let hasToldOfTemporaries = Atomic<Bool>(false)
     /// Names in the root folder of files that lay beside a database which was removed, and that nobody changed since.
     let leftBehind = Mutex<Set<String>>([])
+    /// Inodes of which the kernel must forget name and content.
+    let replacedInodes = Mutex<[(number: InodeNumber, name: String)]>([])
     /// The folder `.litefs`.
     let statusFolder: StatusFolder
     /// Tells who watches it.
@@ -85,6 +87,21 @@ public final class MountedFileSystem: FileSystem {
 
     /// Lets logs and wal-indexes pass through from now on, where this node writes.
     public func allowPassthrough() { passesThrough.store(store.isPrimary, ordering: .relaxed) }
+
+    /// Has the kernel forget what another daemon let it remember, and this one says otherwise.
+    ///
+    /// Call when requests are served, on no thread that serves one.
+    ///
+    /// - Parameters:
+    ///   - forgetName: forgets a name in the root folder.
+    ///   - forgetContent: forgets what is cached of an inode.
+    public func forgetEarlier(name forgetName: (String) -> Void, content forgetContent: (InodeNumber) -> Void) {
+        if store.roleMayChange { forgetName(".primary") }
+        for (inode, name) in replacedInodes.withLock({ $0 }) {
+            forgetName(name)
+            forgetContent(inode)
+        }
+    }
 
     /// Prepares for the end of the mount: programs that go on must not take a file with a name of theirs in the bare folder, or
     /// on the next mount, for one of this mount.
@@ -241,16 +258,17 @@ public final class MountedFileSystem: FileSystem {
             let path = try folderPath(place)
             var status = try Files.status(path).raw
             if inode.number == InodeTable.root {
-                status.st_mode = S_IFDIR | (store.isPrimary ? 0o777 : 0o555)
+                status.st_mode = S_IFDIR | (store.isPrimary || store.roleMayChange ? 0o777 : 0o555)
             }
             return finished(status, inode, timeout)
         case .database(_, let kind, let file):
             if kind == .database, isLeft.load(ordering: .relaxed) { throw .notConnected }
             var status = try file.descriptor.status().raw
-            if store.isPrimary {
+            if store.isPrimary, !store.roleMayChange {
                 status.st_mode = S_IFREG | FilePermissions.ofDatabase(backing: status.st_mode)
             } else {
-                status.st_mode = S_IFREG | (kind == .database ? 0o444 : 0o666)
+                // Where the role may change, what a program may do must not depend on which node made the file.
+                status.st_mode = S_IFREG | (kind == .database && !store.roleMayChange ? 0o444 : 0o666)
                 (status.st_uid, status.st_gid) = owner
             }
             status.st_nlink = place == nil ? 0 : 1
@@ -307,7 +325,9 @@ public final class MountedFileSystem: FileSystem {
         switch inode.kind {
         case .database(let database, let kind, let file):
             if let size = changes.size { try database.truncate(kind, file, to: size, isOwn: isOwn(caller)) }
-            if store.isPrimary { try file.descriptor.apply(FilePermissions.onBackingFile(changes)) }
+            if store.isPrimary, !store.roleMayChange {
+                try file.descriptor.apply(FilePermissions.onBackingFile(changes))
+            }
         case .local:
             try checkLocalChange(inode.place)
             let file = try openLocal(inode)

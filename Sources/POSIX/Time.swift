@@ -34,6 +34,38 @@ public struct MonotonicTime: Comparable, Hashable, Sendable {
     }
 }
 
+/// A moment on the clock that goes on while the machine sleeps: what was promised for some seconds is not kept longer by a suspend.
+public struct BootTime: Comparable, Hashable, Sendable {
+    /// Nanoseconds since the machine started.
+    public let nanoseconds: Int64
+
+    /// The moment `nanoseconds` after the machine started.
+    public init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// Now.
+    public static var now: BootTime {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return BootTime(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+
+    /// Whether `left` comes before `right`.
+    public static func < (left: BootTime, right: BootTime) -> Bool { left.nanoseconds < right.nanoseconds }
+
+    /// The moment `duration` later; the last one that there is for a duration that no clock lives to see.
+    public static func + (time: BootTime, duration: Duration) -> BootTime {
+        let (sum, overflows) = time.nanoseconds.addingReportingOverflow(duration.nanoseconds)
+        return BootTime(nanoseconds: overflows ? .max : sum)
+    }
+
+    /// Time passed between two moments.
+    public static func - (left: BootTime, right: BootTime) -> Duration {
+        .nanoseconds(left.nanoseconds - right.nanoseconds)
+    }
+}
+
 extension Duration {
     /// The whole duration in nanoseconds; the nearest that 64 bits hold, which is about 292 years.
     public var nanoseconds: Int64 {

@@ -33,9 +33,11 @@ extension Database {
     /// Whether a file may be opened for writing.
     ///
     /// On a replica the `-wal` may not, so that SQLite opens it read-only and refuses to begin a write transaction, instead
-    /// of failing in the middle of one.
+    /// of failing in the middle of one. Where the node may become the primary it may: SQLite would go on to take the database for one that
+    /// cannot be written (L7).
     public func checkOpen(_ kind: DatabaseFileKind, forWriting: Bool, isOwn: Bool) throws(Errno) {
         guard forWriting, !isOwn, !context.options.isPrimary else { return }
+        if kind.log != nil, context.options.roleMayChange { return }
         if kind.log != nil || kind == .journal { throw .accessDenied }
     }
 
@@ -53,8 +55,12 @@ extension Database {
         }
         try changing { () throws(Errno) in
             // A file without a name is seen by nobody but those who still have it open.
-            guard files[kind] === file else { return try file.descriptor.write(bytes, at: offset) }
+            guard files[kind] === file else {
+                try checkOrphan(isOwn: isOwn)
+                return try file.descriptor.write(bytes, at: offset)
+            }
             try checkChange(isOwn: isOwn)
+            try checkPermit(kind)
             switch kind {
             case .database:
                 counters.databaseWrites.increment()
@@ -67,6 +73,8 @@ extension Database {
                 guard let log = kind.log else { return }
                 if context.options.isPrimary {
                     try writeWAL(log, file, bytes, at: offset)
+                    // L1: the permit may have ended while the commit was captured. SQLite does not publish it then.
+                    try checkPermit(kind)
                 } else {
                     try writeReplicaWAL(log, file, bytes, at: offset)
                 }
@@ -90,8 +98,12 @@ extension Database {
             return try file.descriptor.truncate(to: size, passing: .shmTruncate)
         }
         try changing { () throws(Errno) in
-            guard files[kind] === file else { return try file.descriptor.truncate(to: size) }
+            guard files[kind] === file else {
+                try checkOrphan(isOwn: isOwn)
+                return try file.descriptor.truncate(to: size)
+            }
             try checkChange(isOwn: isOwn)
+            if kind == .database { try checkPermit(kind) }
             switch kind {
             case .database:
                 try truncateDatabase(file, to: size)
@@ -258,6 +270,31 @@ extension Database {
         if isClosing { throw .io }
         if context.options.isPrimary, fault != nil, !isLogUnknown { throw .readOnlyFileSystem }
         if !context.options.isPrimary, !isOwn { throw .readOnlyFileSystem }
+    }
+
+    /// A file without a name is written by those who have it open as on any file system, but not where the database is the replica of
+    /// another node's: they would take what they write for committed.
+    private func checkOrphan(isOwn: Bool) throws(Errno) {
+        if !context.options.isPrimary, context.options.roleMayChange, !isOwn { throw .readOnlyFileSystem }
+    }
+
+    /// Whether a program's write may go on (L1, L3).
+    ///
+    /// Every frame of a log belongs to a commit to come. A write to the database file is a rollback while a journal is in force, and a
+    /// checkpoint while there is a log; without either it is a commit of its own.
+    private func checkPermit(_ kind: DatabaseFileKind) throws(Errno) {
+        if context.options.permit.holds { return }
+        switch kind {
+        case .wal, .wal2: throw .readOnlyFileSystem
+        case .database:
+            if !journal.isActive, logs.newest.header == nil { throw .readOnlyFileSystem }
+        case .journal, .shm: break
+        }
+    }
+
+    /// Whether a transaction may end that changes something.
+    func checkPermitToCommit() throws(Errno) {
+        if !context.options.permit.holds { throw .readOnlyFileSystem }
     }
 
     // MARK: - The database file

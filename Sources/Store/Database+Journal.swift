@@ -38,6 +38,7 @@ extension Database {
                 try file.descriptor.write(bytes, at: offset, passing: .journalWrite)
             }
         } else {
+            try checkPermitToCommit()
             try file.descriptor.write(bytes, at: offset, passing: .journalWrite)
             lastDatabaseChange = .now
             journal.wrote(bytes, at: offset)
@@ -84,13 +85,16 @@ extension Database {
                 in: candidates,
                 pageSize: header.pageSize,
                 pageCount: header.committedPageCount(fileSize: size),
+                isCommit: true,
                 read: { page, buffer in readDatabaseFile(page, header.pageSize, into: buffer) },
                 completing: operation
             )
             // The transaction stands; its pages stay in `dirty` until they are recorded.
             if failure != nil { return }
         } catch {
-            context.logger.warning("database \"\(name)\": a transaction failed: \(error)")
+            if context.options.permit.holds {
+                context.logger.warning("database \"\(name)\": a transaction failed: \(error)")
+            }
             throw error.errno
         }
         dirty.removeAll()
@@ -105,6 +109,7 @@ extension Database {
                     in: PageSet(),
                     pageSize: pageSize,
                     pageCount: 0,
+                    isCommit: true,
                     read: { _, _ in },
                     completing: operation
                 )

@@ -17,7 +17,10 @@ extension Database {
         try changing { () throws(Errno) in
             // What could not be opened is not replaced by what a program makes because it does not see it.
             if fault != nil { throw .readOnlyFileSystem }
-            if kind == .database { try captureTail() }
+            if kind == .database {
+                try checkPermitToCommit()
+                try captureTail()
+            }
             try drainQueue()
             nameChanges += 1
             if kind == .database, files.database != nil {
@@ -136,6 +139,7 @@ extension Database {
         try changing { () throws(Errno) in
             guard files.database != nil else { throw .noEntry }
             guard context.options.isPrimary else { throw .accessDenied }
+            try checkPermitToCommit()
             try captureTail()
             try drainQueue()
             nameChanges += 1

@@ -42,6 +42,8 @@ extension Database {
     /// - pageSize: size of the pages now. When it changed, every page is part of the transaction.
     /// - pageCount: size of the database now.
     /// - isForced: whether it is a transaction even when nothing differs: the table is not what replicas have.
+    /// - isCommit: whether a program waits for it, which must not be told so without a permit (L1). What was told already is recorded
+    ///   in any case.
     /// - read: fills a buffer with a page.
     /// - completing: carried out when the transaction is stored, before it is published. If it throws, nothing happened.
     /// - Returns: nil, or why the transaction could not be published although `completing` was carried out. Then it stands
@@ -52,6 +54,7 @@ extension Database {
         pageSize: PageSize,
         pageCount: UInt32,
         isForced: Bool = false,
+        isCommit: Bool = false,
         read: (PageNumber, UnsafeMutableRawBufferPointer) -> Void,
         completing operation: () throws(Errno) -> Void
     ) throws(StoreError) -> StoreError? {
@@ -95,6 +98,10 @@ extension Database {
 
         let postApply = draft.databaseChecksum
         try writer.finish(postApply: postApply, synchronize: wasSynced)
+        // Storing it took time.
+        if isCommit, !context.options.permit.holds {
+            throw .file(FileError("commit to", path(.database), .readOnlyFileSystem))
+        }
         try complete(operation)
         // The bytes are on disk. A file that power failure leaves under its temporary name gets the other one at the start; only of a
         // database that begins or ends the record must be found for certain.

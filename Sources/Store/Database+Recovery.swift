@@ -136,6 +136,7 @@ extension Database {
         versionBytes = saved.versionBytes
         let content = try readPublishedLog()
         guard context.options.isPrimary else { return try prepareReplica(content) }
+        noteOtherVersionBytes(content)
         // A log without frames at the stop has no captured ones.
         let captured = saved.capturedFrames == 0 ? 0 : saved.capturedFrames(in: content)
         if captured == nil, !context.options.isTakeover {
@@ -145,6 +146,16 @@ extension Database {
             return try followLog(content, capturedThrough: content.frameCount)
         }
         try followLog(content, capturedThrough: captured ?? 0)
+    }
+
+    /// A replica's page 1 says another journal mode than the primary's did, which the table is of: now it is the primary's.
+    private func noteOtherVersionBytes(_ content: LogContent) {
+        guard let pageSize = table.pageSize else { return }
+        let buffer = Buffer(count: pageSize.bytes)
+        LogicalReader(files: files, frames: content.frames, pageSize: pageSize).read(.first, into: buffer.bytes)
+        guard DatabaseHeader.versionBytes(ofPage1: buffer.bytes) != versionBytes else { return }
+        suspect.insert(1...1)
+        requestReconcile()
     }
 
     /// Saves the checksums for the next start.
@@ -644,6 +655,8 @@ extension Database {
             let version = mode.versionByte
             if let header = databaseHeader(), header.writeVersion != version || header.readVersion != version
             {
+                isOpenWithJournal =
+                    context.options.isTakeover && header.readVersion == JournalMode.rollback.versionByte
                 try FaultPoint.recoveryHeaderWrite.pass()
                 try file.descriptor.write([version, version], at: Int64(DatabaseHeader.writeVersionOffset))
             }

@@ -134,6 +134,9 @@ public final class Database: @unchecked Sendable {
     /// Threads that wait in `snapshot(deadline:)`.
     var awaitingSnapshot = 0
 
+    /// Programs have it open with a rollback journal, from when this node was the primary: what they read next is a log's.
+    var isOpenWithJournal = false
+
     /// Replica only.
     var replica = ReplicaState()
 
@@ -227,6 +230,9 @@ public final class Database: @unchecked Sendable {
             journalMode: mode == .rollback ? "delete" : mode.name
         )
     }
+
+    /// Whether programs of the mount that goes on must open the database again: they take it for one with a rollback journal.
+    public var mustBeReopened: Bool { locked { isOpenWithJournal } }
 
     /// Position of the last transaction that is in the log, and so can be sent.
     public var storedPosition: Position {

@@ -154,6 +154,9 @@ public final class Store: Sendable {
     /// Whether this node is the primary.
     public var isPrimary: Bool { context.options.isPrimary }
 
+    /// Whether this node may have the other role later, with the same programs on its mount.
+    public var roleMayChange: Bool { context.options.roleMayChange }
+
     /// Whether a name in the root folder of the mount is never a database's (`data.local`).
     public func staysLocal(_ name: String) -> Bool { context.options.localNames.contains(name) }
 

@@ -12,6 +12,10 @@ public struct StoreOptions: Sendable {
     ///
     /// Does not change while the store is open.
     public var isPrimary: Bool
+    /// Until when commits may be acknowledged, on a primary.
+    public var permit: WritePermit
+    /// Whether this node may be a replica now and the primary later, or the other way round, with the same programs on its mount.
+    public var roleMayChange: Bool
     /// LZ4 in LTX files.
     public var compress: Bool
     /// LTX files older than this are removed; zero or less keeps them all.
@@ -31,6 +35,8 @@ public struct StoreOptions: Sendable {
     public init(
         dataDirectory: String,
         isPrimary: Bool,
+        permit: WritePermit = .forEver,
+        roleMayChange: Bool = false,
         compress: Bool = true,
         retention: Duration = .seconds(600),
         nodeID: UInt64 = .random(in: 1 ... .max),
@@ -39,6 +45,8 @@ public struct StoreOptions: Sendable {
         logsPass: Bool = false,
         endOfEarlier: Duration = .zero
     ) {
+        self.permit = permit
+        self.roleMayChange = roleMayChange
         self.endOfEarlier = endOfEarlier
         self.isTakeover = isTakeover
         self.logsPass = logsPass

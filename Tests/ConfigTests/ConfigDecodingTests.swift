@@ -74,6 +74,14 @@ import Testing
                 - a.db
                 - 1
               consul: {url: "http://c", key: k, ttl: 8ms, lock-delay: 9ms}
+              kubernetes:
+                name: app
+                namespace: ns
+                duration: 10s
+                pod: p
+                url: https://k
+                token-file: /t
+                ca-file: /ca
             backup: {type: file, path: /b, url: "http://u", cluster: c, auth-token: t}
             log: {format: json, timestamp: true, debug: true}
             tracing: {enabled: false, path: /t, max-size: 1, max-count: 2, compress: false}
@@ -119,6 +127,13 @@ import Testing
         expected.lease.consul.key = "k"
         expected.lease.consul.ttl = .milliseconds(8)
         expected.lease.consul.lockDelay = .milliseconds(9)
+        expected.lease.kubernetes.name = "app"
+        expected.lease.kubernetes.namespace = "ns"
+        expected.lease.kubernetes.duration = .seconds(10)
+        expected.lease.kubernetes.pod = "p"
+        expected.lease.kubernetes.url = "https://k"
+        expected.lease.kubernetes.tokenFile = "/t"
+        expected.lease.kubernetes.caFile = "/ca"
         expected.backup.type = "file"
         expected.backup.path = "/b"
         expected.backup.url = "http://u"
