@@ -36,6 +36,7 @@ extension Node {
     ///
     /// - Parameters:
     ///   - fileSystem: What is mounted.
+    ///   - lease: What this node is.
     ///   - memory: The session's memory.
     ///   - inherited: The session to go on with, if there is one.
     ///   - isOwn: Tells the daemon's own threads.
@@ -46,6 +47,7 @@ extension Node {
     /// - Throws: `StartError`.
     func mount(
         _ fileSystem: any FileSystem,
+        _ lease: NodeLease,
         memory: SessionMemory,
         inherited: InheritedSession?,
         isOwn: @escaping @Sendable (Int32) -> Bool,
@@ -55,8 +57,8 @@ extension Node {
     ) throws(StartError) -> FUSESession {
         var options = SessionOptions(
             allowOther: config.fuse.allowOther,
-            checksPermissions: lease.isPrimary,
-            allowPassthrough: lease.isPrimary && config.fuse.passthrough != "off",
+            checksPermissions: lease.isPrimary || lease.roleMayChange,
+            allowPassthrough: lease.isPrimary && !lease.roleMayChange && config.fuse.passthrough != "off",
             debug: config.fuse.debug
         )
         options.holdsOpensBack = !lease.isPrimary
@@ -68,7 +70,7 @@ extension Node {
                 return try FUSESession(fileSystem, memory: memory, options: options)
             }
             // The kernel agreed on it with the first daemon; files may be open in that way.
-            options.allowPassthrough = lease.isPrimary
+            options.allowPassthrough = lease.isPrimary && !lease.roleMayChange
             return try FUSESession(
                 fileSystem,
                 continuing: try inherited.descriptors(),
@@ -152,8 +154,8 @@ extension Node {
     }
 
     /// Has a primary look, beside everything else, whether another node believes to be the primary.
-    func checkPrimary(_ parts: Parts) throws(StartError) {
-        guard lease.isPrimary, !lease.advertiseURL.isEmpty else { return }
+    func checkPrimary(_ lease: NodeLease, _ parts: Parts) throws(StartError) {
+        guard lease.isPrimary, !lease.isMoving, !lease.advertiseURL.isEmpty else { return }
         let check = PrimaryCheck(nodeID: idText, advertiseURL: lease.advertiseURL)
         let (logger, stopRequest) = (logger, parts.stopRequest)
         let name = "the check for a second primary"

@@ -11,10 +11,16 @@ import Store
 // The parts that have to do with databases.
 extension Node {
     /// Opens the data directory and recovers what is in it.
-    func openStore(_ parts: Parts, _ inherited: InheritedSession?) throws(StartError) -> Store {
+    func openStore(
+        _ lease: NodeLease,
+        _ parts: Parts,
+        _ inherited: InheritedSession?
+    ) throws(StartError) -> Store {
         let options = StoreOptions(
             dataDirectory: config.data.dir,
             isPrimary: lease.isPrimary,
+            permit: lease.permit,
+            roleMayChange: lease.roleMayChange,
             compress: config.data.compress,
             retention: config.data.retention.duration,
             nodeID: id,
@@ -49,11 +55,12 @@ extension Node {
     func mount(
         _ store: Store,
         _ state: NodeState,
+        _ lease: NodeLease,
         _ inherited: InheritedSession?,
         _ parts: Parts
     ) throws(StartError) {
         let (fileSystem, memory) = try parts.run("set up the file system") {
-            let memory = try inherited?.memory ?? SessionMemory(description: sessionDescription)
+            let memory = try inherited?.memory ?? SessionMemory(description: sessionDescription(lease))
             let fileSystem = try MountedFileSystem(
                 store,
                 node: state,
@@ -67,11 +74,12 @@ extension Node {
         let dir = config.fuse.dir
         let session = try mount(
             fileSystem,
+            lease,
             memory: memory,
             inherited: inherited,
             isOwn: { store.isOwn(thread: $0) },
             setUp: { session in
-                try decidePassthrough(session, fileSystem, store)
+                try decidePassthrough(session, fileSystem, lease, store)
                 store.start(mount: session.root, path: dir)
                 store.add(fileSystem.announcer)
                 fileSystem.announcer.start(root: session.root) { session.invalidate(name: $0, in: $1) }
@@ -86,6 +94,12 @@ extension Node {
         let counters = session.counters
         metrics.collect("litefs_fuse_requests_total", help: "Requests of the kernel.", kind: .counter) {
             counters.all.map { MetricSample(Double($0.count), labels: ["op": $0.operation]) }
+        }
+        if inherited != nil {
+            fileSystem.forgetEarlier(
+                name: { session.invalidate(name: $0, in: 1) },
+                content: { session.invalidate($0) }
+            )
         }
         let notifier = MountNotifier(session)
         store.add(notifier)
@@ -103,9 +117,15 @@ extension Node {
     private func decidePassthrough(
         _ session: FUSESession,
         _ fileSystem: MountedFileSystem,
+        _ lease: NodeLease,
         _ store: Store
     ) throws {
         guard lease.isPrimary, config.fuse.passthrough != "off" else { return }
+        guard !lease.roleMayChange else {
+            return logger.info(
+                "SQLite's logs do not pass through the mount, which is slower: writes must be refused when the lease is lost"
+            )
+        }
         let isForced = config.fuse.passthrough == "on"
         let support = try store.withProbeFile { file, canFence -> PassthroughSupport in
             guard canFence || isForced else {
@@ -139,7 +159,7 @@ extension Node {
     }
 
     /// Begins to tell listeners what happens.
-    func startEvents(_ store: Store, _ parts: Parts) throws(StartError) -> EventHub {
+    func startEvents(_ store: Store, _ lease: NodeLease, _ parts: Parts) throws(StartError) -> EventHub {
         try parts.start("start events", undoing: "end events") {
             let events = EventHub(isPrimary: lease.isPrimary, logger: logger)
             store.add(events)
@@ -153,14 +173,12 @@ extension Node {
     func follow(
         _ store: Store,
         _ state: NodeState,
+        _ lease: NodeLease,
         _ readiness: Readiness,
         _ events: EventHub,
         _ parts: Parts
     ) throws(StartError) {
-        var options = StreamClient.Options(
-            primaryURL: lease.advertiseURL,
-            primaryHostname: lease.hostname
-        )
+        var options = StreamClient.Options(primary: lease.primary)
         options.reconnectDelay = config.lease.reconnectDelay.duration
         let filter = config.lease.databases
         options.databases = try parts.run("read lease.databases") {
@@ -172,13 +190,15 @@ extension Node {
             logger: logger,
             registry: metrics,
             events: StreamClient.Events(
-                connectionChanged: { [hostname = lease.hostname] isConnected in
-                    events.primaryChanged(hostname: isConnected ? hostname : nil)
+                connectionChanged: { isConnected in
+                    events.primaryChanged(hostname: isConnected ? lease.primary?.hostname : nil)
+                    if !isConnected { lease.wake() }
                 },
                 ready: { readiness.reach() }
             )
         )
         state.follow(client)
+        if lease.isMoving { lease.lead(client) }
         _ = try parts.start("follow the primary", undoing: "leave the primary") {
             client.start()
             return client

@@ -12,7 +12,6 @@ public struct Node: Sendable {
     let config: Config
     let keepsMounts: Bool
     let logger: Logger
-    let lease: StaticLease
     let metrics = MetricsRegistry()
     /// The supervisor of this process, which keeps what the next daemon needs; nil when the node is one process alone.
     let link: SupervisorLink?
@@ -31,11 +30,6 @@ public struct Node: Sendable {
         self.config = config
         self.keepsMounts = keepsMounts
         self.logger = logger
-        lease = StaticLease(
-            candidate: config.lease.candidate,
-            hostname: config.lease.hostname,
-            advertiseURL: config.lease.advertiseURL
-        )
         id = .random(in: 1 ... .max)
     }
 
@@ -46,9 +40,9 @@ public struct Node: Sendable {
     }
 
     /// What a session of this node is for: another daemon goes on with it only when it says the same.
-    var sessionDescription: String {
-        "data.dir \(config.data.dir)\nfuse.dir \(config.fuse.dir)\n"
-            + (lease.isPrimary ? "primary" : "replica")
+    func sessionDescription(_ lease: NodeLease) -> String {
+        let role = lease.roleMayChange ? "primary or replica" : lease.isPrimary ? "primary" : "replica"
+        return "data.dir \(config.data.dir)\nfuse.dir \(config.fuse.dir)\n\(role)"
     }
 
     /// Starts the parts in order and returns when the node is ready for the application.
@@ -56,42 +50,38 @@ public struct Node: Sendable {
     /// - Parameter parts: Where each part is noted once it runs; what was started before a failure is stopped by it.
     /// - Throws: `StartError`.
     public func start(_ parts: Parts) throws {
-        logger.info(lease.startText)
         ProcessMetrics.register(in: metrics)
+        let lease = try makeLease(parts)
         if lease.isPrimary {
             metrics.gauge("litefs_lag_seconds", help: "How far this node is behind the primary.") { 0 }
         }
-        let inherited = try parts.run("go on with the mount") { try inherit() }
+        let inherited = try parts.run("go on with the mount") { try inherit(lease) }
         let server = try listen(parts)
-        let store = try openStore(parts, inherited)
+        let store = try openStore(lease, parts, inherited)
         if inherited == nil {
             outwaitEarlierMounts(store)
             store.noteHidden(try prepareMountFolder(parts))
         }
-        let state = NodeState(
-            isCandidate: lease.isPrimary,
-            mountPath: config.fuse.dir,
-            primaryHostname: lease.hostname
-        )
-        try mount(store, state, inherited, parts)
+        let state = NodeState(lease, mountPath: config.fuse.dir)
+        try mount(store, state, lease, inherited, parts)
         link?.send(LinkMessage(.serving))
         let streams = try startStreams(store, parts)
-        let events = try startEvents(store, parts)
+        let events = try startEvents(store, lease, parts)
         try serve(server, api(store, state, streams, events).handle, parts)
         let readiness = try Readiness()
         if lease.isPrimary {
-            logger.info(lease.roleText(nodeID: idText))
             readiness.reach()
-            try checkPrimary(parts)
+            try checkPrimary(lease, parts)
         } else {
-            try follow(store, state, readiness, events, parts)
+            try follow(store, state, lease, readiness, events, parts)
         }
+        try keepLease(lease, store, streams, parts)
         try waitForCluster(readiness, parts)
     }
 
     /// The session that an earlier daemon left, if this one is to go on with it.
-    private func inherit() throws -> InheritedSession? {
-        guard let link, try link.begin(sessionDescription) else { return nil }
+    private func inherit(_ lease: NodeLease) throws -> InheritedSession? {
+        guard let link, try link.begin(sessionDescription(lease)) else { return nil }
         return link.takeInherited()
     }
 }

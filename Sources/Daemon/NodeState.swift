@@ -12,15 +12,13 @@ final class NodeState: NodeStatus, NodeView {
         var isMounted = false
     }
 
-    let isCandidate: Bool
     let mountPath: String
-    private let configuredHostname: String
+    private let lease: NodeLease
     private let state = Mutex(State())
 
-    init(isCandidate: Bool, mountPath: String, primaryHostname: String) {
-        self.isCandidate = isCandidate
+    init(_ lease: NodeLease, mountPath: String) {
+        self.lease = lease
         self.mountPath = mountPath
-        configuredHostname = primaryHostname
     }
 
     /// Notes the client that knows about the primary.
@@ -33,19 +31,22 @@ final class NodeState: NodeStatus, NodeView {
 
     var isMounted: Bool { state.withLock { $0.isMounted } }
 
+    var isCandidate: Bool { lease.isCandidate }
+
     var primaryHostname: String? {
         guard let client, client.status.isConnected else { return nil }
-        return configuredHostname
+        return lease.primary?.hostname
     }
 
     var connectionError: String? { client?.status.lastError }
 
-    // With a static lease the candidate is the primary.
-    var lag: Lag { isCandidate ? .none : client?.lag ?? .unknown }
+    var leaseProblem: String? { lease.problem }
 
-    func lag(of name: DatabaseName) -> Lag { isCandidate ? .none : client?.lag(of: name) ?? .unknown }
+    var lag: Lag { lease.isPrimary ? .none : client?.lag ?? .unknown }
 
-    var isPrimary: Bool { isCandidate }
+    func lag(of name: DatabaseName) -> Lag { lease.isPrimary ? .none : client?.lag(of: name) ?? .unknown }
+
+    var isPrimary: Bool { lease.isPrimary && lease.permit.holds }
 
     var connectedPrimary: String? { primaryHostname }
 

@@ -25,6 +25,7 @@ struct HealthCheck: Sendable {
     private func reasons() -> [String] {
         var reasons: [String] = []
         if !node.isMounted { reasons.append("not ready: \(node.mountPath) is not mounted yet") }
+        if let problem = node.leaseProblem { reasons.append("not ready: \(problem)") }
         guard !source.isPrimary else { return reasons }
         let lag = node.lag
         if !lag.isKnown {

@@ -14,13 +14,14 @@ struct InfoDocument: Sendable {
         var writer = JSONWriter(style: .pretty)
         writer.object { writer in
             if let clusterID = source.clusterID { writer.member("clusterID", clusterID.description) }
-            writer.member("isPrimary", source.isPrimary)
+            writer.member("isPrimary", node.isPrimary)
             writer.member("candidate", node.isCandidate)
             writer.member("path", node.mountPath)
             writer.name("primary")
             writer.object { $0.member("hostname", node.primaryHostname ?? "") }
             writer.member("nodeID", NodeHeaders.text(nodeID: source.nodeID))
             writeLag(node.lag, to: &writer)
+            if let problem = node.leaseProblem { writer.member("leaseProblem", problem) }
             if let error = node.connectionError { writer.member("connectionError", error) }
             writer.name("databases")
             writer.array { writer in

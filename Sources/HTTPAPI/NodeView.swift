@@ -7,6 +7,10 @@ import Store
 public protocol NodeView: Sendable {
     /// Whether this node may be the primary.
     var isCandidate: Bool { get }
+    /// Whether it is the primary now, and may acknowledge commits.
+    var isPrimary: Bool { get }
+    /// Why a primary may not acknowledge commits; nil when it may, and on a replica.
+    var leaseProblem: String? { get }
     /// The folder where the databases are mounted.
     var mountPath: String { get }
     /// Whether they are.

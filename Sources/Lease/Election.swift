@@ -163,6 +163,15 @@ public struct Election: Sendable {
         return sent + (duration - Self.margin(duration))
     }
 
+    /// Somebody else wrote first: what he wrote is to be read.
+    public mutating func conflicted() { isKnown = false }
+
+    /// Whether it is known what the record says.
+    public var isRead: Bool { isKnown }
+
+    /// Whether this node holds the lease by a renewal of its own.
+    public var isRenewed: Bool { isHolder && renewed != nil }
+
     /// A request failed, and it is not known whether it was carried out.
     public mutating func failed(at now: BootTime) {
         (isKnown, hasFailed) = (false, true)

@@ -10,10 +10,8 @@ import Store
 public final class StreamClient: Sendable {
     /// Where the primary is, and how it is asked.
     public struct Options: Sendable {
-        /// The primary's URL; only scheme, host and port count.
-        public var primaryURL: String
-        /// The primary's name, as the special file `.primary` shows it.
-        public var primaryHostname: String
+        /// The primary, as long as nothing else is said (`follow`); nil when it is not known.
+        public var primary: Primary?
         /// The delay before the second attempt; it doubles up to ten seconds, and to two as long as the primary cannot be
         /// reached.
         public var reconnectDelay: Duration = .seconds(1)
@@ -25,9 +23,20 @@ public final class StreamClient: Sendable {
         public var silence: Duration = .seconds(4)
 
         /// Options with the usual times.
-        public init(primaryURL: String, primaryHostname: String) {
-            self.primaryURL = primaryURL
-            self.primaryHostname = primaryHostname
+        public init(primary: Primary?) { self.primary = primary }
+    }
+
+    /// Where a primary is.
+    public struct Primary: Equatable, Sendable {
+        /// Its URL; only scheme, host and port count.
+        public var url: String
+        /// Its name, as the special file `.primary` shows it.
+        public var hostname: String
+
+        /// Joins both.
+        public init(url: String, hostname: String) {
+            self.url = url
+            self.hostname = hostname
         }
     }
 
@@ -67,6 +76,9 @@ public final class StreamClient: Sendable {
         var isStopping = false
         var http: HTTPClient?
         var thread: Thread?
+        var primary: Primary?
+        /// Grows with each change of `primary`.
+        var changes = 0
     }
 
     let options: Options
@@ -75,7 +87,7 @@ public final class StreamClient: Sendable {
     private let events: Events
     private let tracker: LagTracker
     private let failures: ReceiveFailures
-    private let state = Guarded(State())
+    private let state: Guarded<State>
 
     /// A client that is not connected yet; `start()` begins.
     public init(
@@ -91,6 +103,7 @@ public final class StreamClient: Sendable {
         self.events = events
         tracker = LagTracker(target: target)
         failures = ReceiveFailures(first: options.reconnectDelay)
+        state = Guarded(State(primary: options.primary))
         registerMetrics(registry)
     }
 
@@ -105,6 +118,18 @@ public final class StreamClient: Sendable {
                 while loop.attempt(self) {}
             }
         }
+    }
+
+    /// Follows another primary from now on, or nobody; the stream from the one before ends.
+    public func follow(_ primary: Primary?) {
+        let http = state.withLock { state -> HTTPClient? in
+            guard state.pointee.primary != primary else { return nil }
+            state.pointee.primary = primary
+            state.pointee.changes += 1
+            return state.pointee.http
+        }
+        http?.cancel()
+        state.wakeAll()
     }
 
     /// Ends the stream and asks the thread to end; returns at once.
@@ -164,11 +189,16 @@ public final class StreamClient: Sendable {
 
     var isStopping: Bool { state.withLock { $0.pointee.isStopping } }
 
-    /// Makes the connection of one attempt one that `cancel` reaches; false when it is too late.
-    func use(_ http: HTTPClient?) -> Bool {
+    /// The primary, and a number by which a later one is told from it.
+    var present: (primary: Primary?, change: Int) {
+        state.withLock { ($0.pointee.primary, $0.pointee.changes) }
+    }
+
+    /// Makes the connection of one attempt one that `cancel` and `follow` reach; false when it is too late.
+    func use(_ http: HTTPClient?, for change: Int) -> Bool {
         state.withLock { state in
             state.pointee.http = http
-            return !state.pointee.isStopping
+            return !state.pointee.isStopping && state.pointee.changes == change
         }
     }
 
@@ -205,11 +235,11 @@ public final class StreamClient: Sendable {
         if wasConnected { events.connectionChanged(false) }
     }
 
-    /// Waits before the next attempt; false when the client stops.
-    func pause(_ duration: Duration) -> Bool {
+    /// Waits before the next attempt, or until there is another primary than at that change; false when the client stops.
+    func pause(_ duration: Duration, after change: Int) -> Bool {
         let deadline = MonotonicTime.now + duration
         return state.withLock { state in
-            while !state.pointee.isStopping, MonotonicTime.now < deadline {
+            while !state.pointee.isStopping, state.pointee.changes == change, MonotonicTime.now < deadline {
                 _ = self.state.wait(until: deadline)
             }
             return !state.pointee.isStopping

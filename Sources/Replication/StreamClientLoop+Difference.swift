@@ -13,12 +13,14 @@ extension StreamClientLoop {
     /// - Parameters:
     ///   - asked: Databases that the primary told to compare.
     ///   - client: The client.
+    ///   - primary: Whom it asks.
     ///   - http: Its connection.
     /// - Returns: The databases for which a difference came, and those for which it did not and a snapshot is needed.
     /// - Throws: When the primary cannot be reached, or no longer.
     mutating func fetchDifferences(
         _ asked: Set<DatabaseName>,
         _ client: StreamClient,
+        _ primary: StreamClient.Primary,
         _ http: HTTPClient
     ) throws -> (received: Set<DatabaseName>, failed: Set<DatabaseName>) {
         let patience = MonotonicTime.now + Self.patience
@@ -35,7 +37,7 @@ extension StreamClientLoop {
                 continue
             }
             do {
-                try fetchDifference(database, content, client, http, patience)
+                try fetchDifference(database, content, client, primary, http, patience)
                 received.insert(name)
                 breaks = 0
             } catch PrimaryRefusal.status(404, _, _) where !asked.contains(name) {
@@ -43,7 +45,7 @@ extension StreamClientLoop {
                 continue
             } catch DifferenceError.brokenOff(let reason) where breaks < Self.breakLimit {
                 breaks += 1
-                throw PrimaryRefusal.unreachable(url: client.options.primaryURL, reason: reason)
+                throw PrimaryRefusal.unreachable(url: primary.url, reason: reason)
             } catch let error where Self.isUnreachable(error) {
                 throw error
             } catch {
@@ -66,16 +68,18 @@ extension StreamClientLoop {
         _ database: any ReceivingDatabase,
         _ content: ComparableContent,
         _ client: StreamClient,
+        _ primary: StreamClient.Primary,
         _ http: HTTPClient,
         _ patience: MonotonicTime
     ) throws {
+        let change = client.present.change
         var comparison = PageComparison(pageSize: content.pageSize, checksums: content.checksums)
         while true {
             let blocks: [UInt32]?
             do {
-                blocks = try ask(comparison, database, client, http)
+                blocks = try ask(comparison, database, client, primary, http)
             } catch PrimaryRefusal.status(503, _, _)
-                where MonotonicTime.now < patience && client.pause(Self.pause)
+                where MonotonicTime.now < patience && client.pause(Self.pause, after: change)
             {
                 // A program there is in the middle of a transaction.
                 continue
@@ -95,6 +99,7 @@ extension StreamClientLoop {
         _ comparison: PageComparison,
         _ database: any ReceivingDatabase,
         _ client: StreamClient,
+        _ primary: StreamClient.Primary,
         _ http: HTTPClient
     ) throws -> [UInt32]? {
         let receiver = database.receiver(ofDifferenceFrom: comparison.databaseChecksum)
@@ -104,7 +109,7 @@ extension StreamClientLoop {
         do {
             try http.stream(
                 "POST",
-                Self.differenceURL(client.options, database.name),
+                Self.differenceURL(primary.url, database.name),
                 headers: headers(client.target),
                 body: comparison.encoded(),
                 onResponse: { received, headers in
@@ -134,7 +139,7 @@ extension StreamClientLoop {
             throw DifferenceError.brokenOff(error.reason)
         }
         guard status == 200 else {
-            throw PrimaryRefusal(status: status, text: head, url: client.options.primaryURL)
+            throw PrimaryRefusal(status: status, text: head, url: primary.url)
         }
         if isTransaction {
             try receiver.finish()

@@ -32,15 +32,19 @@ struct StreamClientLoop {
     /// - Returns: false when the client stops.
     mutating func attempt(_ client: StreamClient) -> Bool {
         let id = NodeHeaders.text(nodeID: client.target.nodeID)
-        let url = client.options.primaryURL
+        let (present, change) = client.present
+        guard let primary = present else {
+            client.noteDisconnected("no primary is known")
+            return client.pause(.seconds(3_600), after: change)
+        }
         client.logger.info(
-            "\(id): existing primary found (\(client.options.primaryHostname)), connecting as replica to \"\(url)\""
+            "\(id): existing primary found (\(primary.hostname)), connecting as replica to \"\(primary.url)\""
         )
         var wasReady = false
         var bound: Duration?
         do {
-            defer { _ = client.use(nil) }
-            try stream(client, &wasReady)
+            defer { _ = client.use(nil, for: change) }
+            try stream(client, primary, change, &wasReady)
             client.noteDisconnected(nil)
             guard !client.isStopping else { return false }
             client.logger.info("\(id): disconnected from primary, retrying")
@@ -56,6 +60,9 @@ struct StreamClientLoop {
                 return true
             }
             needsSnapshots = true
+        } catch let error as HTTPClientError where error.kind == .cancelled && !client.isStopping {
+            client.noteDisconnected(nil)
+            client.logger.info("\(id): disconnected from primary, which is another one now")
         } catch {
             client.noteDisconnected("\(error)")
             guard !client.isStopping else { return false }
@@ -65,7 +72,12 @@ struct StreamClientLoop {
             if Self.isUnreachable(error) { bound = Self.longestWhileUnreachable }
         }
         if wasReady { backoff.reset() }
-        return client.pause(backoff.delay(atMost: bound, using: &random))
+        guard client.present.change == change else {
+            // Another primary, of which nothing is known yet.
+            backoff.reset()
+            return !client.isStopping
+        }
+        return client.pause(backoff.delay(atMost: bound, using: &random), after: change)
     }
 
     /// Whether an attempt ended because of the way to the primary, not because of what it said.
@@ -78,18 +90,23 @@ struct StreamClientLoop {
     }
 
     /// Receives one stream.
-    private mutating func stream(_ client: StreamClient, _ wasReady: inout Bool) throws {
+    private mutating func stream(
+        _ client: StreamClient,
+        _ primary: StreamClient.Primary,
+        _ change: Int,
+        _ wasReady: inout Bool
+    ) throws {
         let options = client.options
         var limits = HTTPClient.Limits()
         limits.stall = options.silence
         limits.connect = options.silence
         let http = HTTPClient(protocol: wireProtocol, limits: limits)
-        guard client.use(http) else { return }
+        guard client.use(http, for: change) else { return }
 
         var comparesPages = !needsSnapshots
         compared = []
         if comparesPages {
-            let differences = try fetchDifferences(asked, client, http)
+            let differences = try fetchDifferences(asked, client, primary, http)
             compared = differences.received
             comparesPages = differences.failed.isEmpty
         }
@@ -107,7 +124,7 @@ struct StreamClientLoop {
         do {
             try http.stream(
                 "POST",
-                Self.streamURL(options),
+                Self.streamURL(primary.url, options.databases),
                 headers: headers(target, comparesPages: comparesPages),
                 body: positions.encoded(),
                 onResponse: { received, headers in
@@ -125,10 +142,10 @@ struct StreamClientLoop {
                 }
             )
         } catch let error as HTTPClientError where status == 0 {
-            throw PrimaryRefusal.unreachable(url: options.primaryURL, reason: error.reason)
+            throw PrimaryRefusal.unreachable(url: primary.url, reason: error.reason)
         }
         guard status == 200 else {
-            throw PrimaryRefusal(status: status, text: refusal, url: options.primaryURL)
+            throw PrimaryRefusal(status: status, text: refusal, url: primary.url)
         }
         try receiver.finish()
     }
@@ -151,17 +168,17 @@ struct StreamClientLoop {
     }
 
     /// The URL of the stream: path and query of the primary's URL do not count.
-    static func streamURL(_ options: StreamClient.Options) -> String {
-        var url = origin(of: options.primaryURL) + "/stream"
-        if let databases = options.databases {
+    static func streamURL(_ primaryURL: String, _ databases: Set<DatabaseName>?) -> String {
+        var url = origin(of: primaryURL) + "/stream"
+        if let databases {
             let names = databases.sorted().map { PercentEncoding.encoded($0.text) }
             url += "?filter=" + names.joined(separator: ",")
         }
         return url
     }
 
-    static func differenceURL(_ options: StreamClient.Options, _ name: DatabaseName) -> String {
-        origin(of: options.primaryURL) + "/difference?db=" + PercentEncoding.encoded(name.text)
+    static func differenceURL(_ primaryURL: String, _ name: DatabaseName) -> String {
+        origin(of: primaryURL) + "/difference?db=" + PercentEncoding.encoded(name.text)
     }
 
     private static func origin(of url: String) -> String {

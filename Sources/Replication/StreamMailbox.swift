@@ -17,6 +17,8 @@ final class StreamMailbox: Sendable {
         var known: Set<DatabaseName> = []
         var isStopping = false
         var isCancelled = false
+        /// Whether the stream has told everything that it was told.
+        var isDrained = false
     }
 
     private let state = Guarded(State())
@@ -24,6 +26,7 @@ final class StreamMailbox: Sendable {
     /// Tells that a database has news.
     func post(_ name: DatabaseName) {
         let isFirst = state.withLock { state in
+            state.pointee.isDrained = false
             guard state.pointee.known.insert(name).inserted else { return false }
             state.pointee.news.append(name)
             return true
@@ -46,6 +49,9 @@ final class StreamMailbox: Sendable {
         state.wakeAll()
     }
 
+    /// Whether nothing is left to be sent, as far as the stream was told; a stream that ended has nothing left.
+    var isDrained: Bool { state.withLock { $0.pointee.isDrained || $0.pointee.isStopping } }
+
     var isStopping: Bool { state.withLock { $0.pointee.isStopping } }
     var isCancelled: Bool { state.withLock { $0.pointee.isCancelled } }
 
@@ -66,6 +72,7 @@ final class StreamMailbox: Sendable {
             while true {
                 if state.pointee.isStopping { return .stopping }
                 if !state.pointee.news.isEmpty { return .news }
+                state.pointee.isDrained = true
                 if MonotonicTime.now >= deadline { return .timeout }
                 _ = self.state.wait(until: deadline)
             }

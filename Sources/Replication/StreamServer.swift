@@ -183,6 +183,19 @@ public final class StreamServer: Sendable {
         for session in sessions { session.post(name) }
     }
 
+    /// Waits until all that the log has was given to every stream, at most until `deadline`.
+    ///
+    /// - Returns: whether it was.
+    public func drain(deadline: MonotonicTime) -> Bool {
+        for database in source.streamableDatabases { transactionsAppeared(in: database.name) }
+        while true {
+            let sessions = state.withLock { Array($0.pointee.sessions.values) }
+            if sessions.allSatisfy(\.mailbox.isDrained) { return true }
+            guard MonotonicTime.now < deadline else { return false }
+            pause(.milliseconds(1))
+        }
+    }
+
     /// Refuses new streams, asks those that are open to end in order, and waits until they have, at most until `deadline`.
     ///
     /// A stream that is in the middle of a snapshot is cut off.

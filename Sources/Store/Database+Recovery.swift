@@ -612,7 +612,7 @@ extension Database {
         let files = log.files
         var posts: [Checksum: LTXFileName] = [:]
         for file in files.suffix(4096) {
-            if let post = storedPostApply(file) { posts[post] = file.name }
+            if let post = TransactionLog.postApply(of: log.path(of: file.name)) { posts[post] = file.name }
         }
         for mode in [JournalMode.rollback, .wal, .wal2] {
             buffer.bytes[DatabaseHeader.writeVersionOffset] = mode.versionByte
@@ -627,18 +627,6 @@ extension Database {
             return true
         }
         return false
-    }
-
-    private func storedPostApply(_ file: LTXFile) -> Checksum? {
-        guard file.byteCount >= LTXHeader.byteCount + LTXTrailer.byteCount,
-            let descriptor = try? FileDescriptor.open(log.path(of: file.name), .readOnly)
-        else { return nil }
-        let buffer = Buffer(count: LTXTrailer.byteCount)
-        let offset = Int64(file.byteCount - LTXTrailer.byteCount)
-        guard (try? descriptor.read(into: buffer.bytes, at: offset)) == LTXTrailer.byteCount else {
-            return nil
-        }
-        return try? LTXTrailer(decoding: UnsafeRawBufferPointer(buffer.bytes)).postApply
     }
 
     /// Makes the files what a replica's readers need: page 1 says WAL or wal2, the log exists, the wal-index is built.

@@ -32,6 +32,7 @@ public final class Database: @unchecked Sendable {
     struct Shown: Sendable {
         var files = DatabaseFiles()
         var isShown = false
+        var position = Position.zero
     }
 
     // MARK: Guarded by `monitor`
@@ -51,7 +52,9 @@ public final class Database: @unchecked Sendable {
     /// On a replica, of the primary's bytes.
     var table = PageChecksumTable()
     /// Last committed transaction; on the primary it may still be in the queue.
-    var position = Position.zero
+    var position = Position.zero {
+        didSet { shown.withLock { $0.position = position } }
+    }
     /// Time of the last transaction, milliseconds since 1970.
     var timestamp: Int64 = 0
     /// Bytes 18 and 19 of page 1 as the primary has them.
@@ -233,6 +236,9 @@ public final class Database: @unchecked Sendable {
 
     /// Whether programs of the mount that goes on must open the database again: they take it for one with a rollback journal.
     public var mustBeReopened: Bool { locked { isOpenWithJournal } }
+
+    /// Position of the last committed transaction; asking waits for nobody, and sees nothing that passes by.
+    public var announcedPosition: Position { shown.withLock { $0.position } }
 
     /// Position of the last transaction that is in the log, and so can be sent.
     public var storedPosition: Position {

@@ -212,6 +212,29 @@ public final class Store: Sendable {
         return try openDatabase(name)
     }
 
+    /// Waits until every transaction is in the log, at most until `deadline`.
+    public func awaitRecords(until deadline: MonotonicTime) {
+        for database in databases {
+            while database.storedPosition != database.announcedPosition, MonotonicTime.now < deadline {
+                pause(.milliseconds(1))
+            }
+        }
+    }
+
+    /// What the transaction files of a data directory say, whose databases nobody has opened yet.
+    ///
+    /// A commit that SQLite's log has and no file yet is not counted.
+    public static func recorded(
+        in dataDirectory: String
+    ) -> (positions: [DatabaseName: Position], clusterID: ClusterID?) {
+        var positions: [DatabaseName: Position] = [:]
+        for entry in (try? Files.list(dataDirectory + "/dbs")) ?? [] where entry.isDirectory {
+            guard let name = try? DatabaseName(entry.name) else { continue }
+            positions[name] = TransactionLog.newestPosition(in: dataDirectory + "/dbs/\(name)/ltx")
+        }
+        return (positions, (try? ClusterID.load(from: dataDirectory)) ?? nil)
+    }
+
     // MARK: - Life
 
     /// Begins to work through the mount whose root folder is `mount`, before anybody else can see it.

@@ -87,6 +87,30 @@ public final class TransactionLog: Sendable {
         }
     }
 
+    /// The position after the newest file of a folder, as its name and its last bytes say; zero without any, or when it cannot be read.
+    static func newestPosition(in directory: String) -> Position {
+        var newest: LTXFileName?
+        for entry in (try? Files.list(directory)) ?? [] where !entry.isDirectory {
+            guard let name = LTXFileName(entry.name), newest.map({ $0.maxTXID < name.maxTXID }) ?? true else {
+                continue
+            }
+            newest = name
+        }
+        guard let newest, let postApply = postApply(of: directory + "/\(newest)") else { return .zero }
+        return Position(txid: newest.maxTXID, postApply: postApply)
+    }
+
+    /// The checksum that the last bytes of a file say; nil when it has none.
+    static func postApply(of path: String) -> Checksum? {
+        guard let file = try? FileDescriptor.open(path, .readOnly), let size = try? file.status().size,
+            size >= LTXHeader.byteCount + LTXTrailer.byteCount
+        else { return nil }
+        let buffer = Buffer(count: LTXTrailer.byteCount)
+        let offset = size - Int64(LTXTrailer.byteCount)
+        guard (try? file.read(into: buffer.bytes, at: offset)) == LTXTrailer.byteCount else { return nil }
+        return try? LTXTrailer(decoding: UnsafeRawBufferPointer(buffer.bytes)).postApply
+    }
+
     /// Removes files that never got their final name.
     func removeTemporaries() {
         for entry in (try? Files.list(directory)) ?? [] where entry.name.hasSuffix(".tmp") {

@@ -15,6 +15,7 @@ final class TestNode: NodeView {
         var isMounted = true
         var lag = Lag.none
         var connectionError: String?
+        var leaseProblem: String?
     }
 
     private let facts = Mutex(Facts())
@@ -32,6 +33,8 @@ final class TestNode: NodeView {
     let primaryHostname: String? = "pod-0"
     var isMounted: Bool { facts.withLock { $0.isMounted } }
     var connectionError: String? { facts.withLock { $0.connectionError } }
+    var isPrimary: Bool { source.isPrimary && facts.withLock { $0.leaseProblem == nil } }
+    var leaseProblem: String? { facts.withLock { $0.leaseProblem } }
     var lag: Lag { facts.withLock { $0.lag } }
     func lag(of name: DatabaseName) -> Lag { lag }
 

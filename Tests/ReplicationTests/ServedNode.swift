@@ -57,7 +57,7 @@ final class ConnectedReplica: Sendable {
         silence: Duration = .seconds(5)
     ) {
         self.target = target
-        var options = StreamClient.Options(primaryURL: url, primaryHostname: "pod-0")
+        var options = StreamClient.Options(primary: StreamClient.Primary(url: url, hostname: "pod-0"))
         options.reconnectDelay = .milliseconds(10)
         options.databases = databases
         options.silence = silence

@@ -15,6 +15,8 @@ final class KeeperLoop {
     private var silentSince: MonotonicTime?
     private var upgrades: UpgradeSocket?
     private var isStopTold = false
+    /// Why the daemon wants to be replaced; nil when it does not.
+    private var replacementReason: String?
     /// Processes whose end is not known yet, because a thread waits for its own mount.
     private var ending: [ChildProcess] = []
 
@@ -60,6 +62,7 @@ final class KeeperLoop {
             let ready = poll(readable: descriptors, timeout: ending.isEmpty ? nil : .seconds(1))
             reapEnding()
             if ready[0], !hear(child) { bury(child) }
+            replaceIfAsked()
             if ready.count == 3, ready[2], let request = upgrades?.accept() { upgrade(consume request) }
         }
     }
@@ -128,6 +131,7 @@ final class KeeperLoop {
             child.send(.released)
         case .trouble:
             keeper.state.withLock { $0.pointee.troubles.append(message.text) }
+        case .replace: replacementReason = message.text
         case .begin, .continue, .kept, .go, .handOver, .released: break
         }
         return true
@@ -254,6 +258,18 @@ final class KeeperLoop {
             answer = "error \(error.reason)"
         }
         request.answer(answer)
+    }
+
+    /// Replaces a daemon that wants another role by one of the same program.
+    private func replaceIfAsked() {
+        guard let reason = replacementReason, child != nil, !isStopping else { return }
+        replacementReason = nil
+        do throws(UpgradeFailure) {
+            let gap = try replaceDaemon(by: program)
+            logger.info("\(reason): the daemon was replaced, requests waited for \(gap) ms")
+        } catch {
+            logger.error("\(reason): the daemon was not replaced: \(error.reason)")
+        }
     }
 
     private struct UpgradeFailure: Error {

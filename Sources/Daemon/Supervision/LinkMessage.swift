@@ -9,6 +9,7 @@ import POSIX
 ///     kept (descriptor) …, go                ──►     takes over
 ///                                            ◄──     session (3 descriptors), keep (descriptor), drop: from now on at any time
 ///                                            ◄──     attached, serving, ready; or failed
+///                                            ◄──     replace (a reason): another daemon of the same program is to take its place
 ///     handOver                               ──►     ends, and leaves the session
 ///                                            ◄──     release: the mount is about to go
 ///     released                               ──►
@@ -33,6 +34,7 @@ struct LinkMessage: Equatable {
         case drop
         case release
         case trouble
+        case replace
     }
 
     /// The version of this protocol: supervisor and daemon may be of different builds after an upgrade.

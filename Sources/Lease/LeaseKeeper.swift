@@ -1,0 +1,323 @@
+import Logging
+import POSIX
+
+/// Keeps what the node is in agreement with the others: renews its lease, or looks for one that is free.
+///
+/// `begin` says what the node is for the life of the process; from `start` on a thread of its own, `lease`, goes on, and tells when that should be
+/// another thing. Everything may be called from any thread.
+public final class LeaseKeeper: Sendable {
+    /// What others do with what is found out.
+    public struct Events: Sendable {
+        /// Commits may be acknowledged until this moment, which is later than any before.
+        public var permitted: @Sendable (BootTime) -> Void
+        /// Commits must not be acknowledged from now on.
+        public var forbidden: @Sendable () -> Void
+        /// This process is to be replaced by one that is this.
+        public var roleChanged: @Sendable (Role) -> Void
+        /// Another node holds the lease, or nobody.
+        public var holderChanged: @Sendable (LeaseRecord?) -> Void
+
+        /// Joins them.
+        public init(
+            permitted: @escaping @Sendable (BootTime) -> Void,
+            forbidden: @escaping @Sendable () -> Void,
+            roleChanged: @escaping @Sendable (Role) -> Void,
+            holderChanged: @escaping @Sendable (LeaseRecord?) -> Void
+        ) {
+            self.permitted = permitted
+            self.forbidden = forbidden
+            self.roleChanged = roleChanged
+            self.holderChanged = holderChanged
+        }
+    }
+
+    private struct State {
+        var isStopping = false
+        var hasEnded = false
+        /// Look now, whatever the time.
+        var isWoken = false
+        var holder: LeaseRecord?
+        var errors: UInt64 = 0
+        var lastError: String?
+    }
+
+    private let service: any LeaseService
+    private let candidacy: Candidacy
+    private let nodeID: String
+    private let logger: Logger
+    private let events: Events
+    private let state = Guarded(State())
+    private let thread = Guarded<Thread?>(nil)
+
+    // SAFETY: used by the thread that calls `begin` and `start`, then by the thread that `start` starts, then, when that has ended, by the
+    // one that calls `stop`.
+    private nonisolated(unsafe) var election: Election
+    private nonisolated(unsafe) var role: Role?
+    private nonisolated(unsafe) var labels: LeaseLabels
+    /// What was said last about why the lease is not taken.
+    private nonisolated(unsafe) var obstacle: Election.Obstacle?
+    /// When a change of role was asked for.
+    private nonisolated(unsafe) var changeAsked: BootTime?
+
+    /// A change of role that did not come about is asked for again after this time.
+    private static let changePatience = Duration.seconds(10)
+    /// How long a request that is under way may still take when the keeper ends, if the lease is to be given up.
+    private static let stopPatience = Duration.milliseconds(500)
+
+    /// A keeper that knows nothing yet.
+    ///
+    /// - Parameters:
+    ///   - service: where the record is.
+    ///   - candidacy: who this node is.
+    ///   - nodeID: this process's id, for the log.
+    ///   - logger: hears of changes and errors.
+    ///   - events: what follows from what is found out.
+    public init(
+        _ service: any LeaseService,
+        _ candidacy: Candidacy,
+        nodeID: String,
+        logger: Logger,
+        events: Events
+    ) {
+        self.service = service
+        self.candidacy = candidacy
+        self.nodeID = nodeID
+        self.logger = logger
+        self.events = events
+        election = Election(candidacy)
+        labels = LeaseLabels(service, own: candidacy.pod, logger)
+    }
+
+    // MARK: - What is known
+
+    /// Who holds the lease, if that is another node.
+    public var holder: LeaseRecord? { state.withLock { $0.pointee.holder } }
+
+    /// How many requests failed.
+    public var errorCount: UInt64 { state.withLock { $0.pointee.errors } }
+
+    /// Why the last request failed; nil when it did not.
+    public var lastError: String? { state.withLock { $0.pointee.lastError } }
+
+    // MARK: - Life
+
+    /// Finds out what this node is.
+    ///
+    /// Takes the lease when nobody holds it and nothing is in the way. The service is asked again while it does not answer, but no longer than
+    /// a third of the duration: then the node is a replica, whose readers need nobody.
+    ///
+    /// - Parameters:
+    ///   - local: what the node has, as far as that can be known before its databases are opened.
+    ///   - isStopping: whether the process is to end.
+    public func begin(_ local: LocalState, isStopping: () -> Bool) -> Role {
+        let deadline = BootTime.now + Election.renewal(candidacy.duration)
+        var role = Role.replica
+        while !isStopping() {
+            let next = advance(local)
+            if election.isRenewed { role = .primary }
+            if election.isRead || next > deadline { break }
+            pause(max(.milliseconds(1), next - BootTime.now))
+        }
+        self.role = role
+        labels.want(role)
+        return role
+    }
+
+    /// Goes on as what `begin` said.
+    ///
+    /// - Parameter local: what the node has; asked before each step, on the thread.
+    public func start(_ local: @escaping @Sendable () -> LocalState) {
+        let thread = Thread("lease") { [self] in
+            while wait(until: advance(local())) {}
+            state.withLock { $0.pointee.hasEnded = true }
+            state.wakeAll()
+        }
+        self.thread.withLock { $0.pointee = thread }
+    }
+
+    /// Has the thread look at once: the primary's stream ended.
+    public func wake() {
+        state.withLock { $0.pointee.isWoken = true }
+        state.wakeAll()
+    }
+
+    /// Ends the thread.
+    ///
+    /// - Parameter final: what the node has, to give the lease up with, so that another node can have it at once; nil to leave it as it is.
+    ///   Then commits are refused already, and these positions have the last of them (L5).
+    public func stop(releasing final: LocalState? = nil) {
+        let deadline = MonotonicTime.now + Self.stopPatience
+        let hasEnded = state.withLock { state in
+            state.pointee.isStopping = true
+            self.state.wakeAll()
+            if final != nil {
+                while !state.pointee.hasEnded, self.state.wait(until: deadline) {}
+            }
+            return state.pointee.hasEnded
+        }
+        if !hasEnded || final == nil { service.cancel() }
+        let thread = thread.withLock { thread in
+            defer { thread.pointee = nil }
+            return thread.pointee
+        }
+        thread?.join()
+        if let final { release(final) }
+    }
+
+    /// Waits; false when the keeper stops.
+    private func wait(until moment: BootTime) -> Bool {
+        let deadline = MonotonicTime.now + max(.zero, moment - BootTime.now)
+        return state.withLock { state in
+            while !state.pointee.isStopping, !state.pointee.isWoken, self.state.wait(until: deadline) {}
+            if state.pointee.isWoken {
+                state.pointee.isWoken = false
+                if !election.isHolder { election.conflicted() }
+            }
+            return !state.pointee.isStopping
+        }
+    }
+
+    // MARK: - One step after the other
+
+    /// Does what is to be done now.
+    ///
+    /// - Returns: when there is something to be done again.
+    private func advance(_ local: LocalState) -> BootTime {
+        // A round has a read and a write at most; more of them are others' writes that came first.
+        for _ in 0..<8 {
+            switch election.step(at: .now, local) {
+            case .wait(let moment):
+                judge(local)
+                return min(moment, labels.advance() ?? moment)
+            case .read: read()
+            case .write(let record): write(record)
+            }
+        }
+        judge(local)
+        return .now + Election.retry(candidacy.duration)
+    }
+
+    private func read() {
+        do throws(LeaseError) {
+            let stored = try service.read()
+            election.read(stored, at: .now)
+            noteSuccess()
+        } catch {
+            failed(error)
+        }
+    }
+
+    private func write(_ record: LeaseRecord) {
+        let before = election.record
+        let wasHolder = election.isHolder
+        let sent = BootTime.now
+        do throws(LeaseError) {
+            let stored: StoredLease
+            if let base = election.base {
+                stored = try service.replace(base, by: record)
+            } else {
+                stored = try service.create(record)
+            }
+            let end = election.wrote(stored, sent: sent)
+            if role != .replica { events.permitted(end) }
+            if !wasHolder { taken(from: before) }
+            noteSuccess()
+        } catch .conflict {
+            election.conflicted()
+        } catch {
+            failed(error)
+        }
+    }
+
+    private func taken(from before: LeaseRecord?) {
+        logger.info("\(nodeID): primary lease acquired, advertising as \(candidacy.advertiseURL)")
+        if before?.takeover == candidacy.hostname, !candidacy.hostname.isEmpty {
+            logger.warning(
+                "\(nodeID): the lease was taken with the positions that this node has, because \(service.name) says so (litefs.io/takeover)"
+            )
+        }
+        if let pod = before?.pod, pod != candidacy.pod { labels.forget(pod) }
+    }
+
+    private func failed(_ error: LeaseError) {
+        election.failed(at: .now)
+        guard error != .cancelled else { return }
+        let isNews = state.withLock { state in
+            state.pointee.errors += 1
+            defer { state.pointee.lastError = "\(error)" }
+            return state.pointee.lastError != "\(error)"
+        }
+        guard isNews else { return }
+        if role == .primary {
+            logger.warning("\(nodeID): lease renewal error, retrying: \(service.name): \(error)")
+        } else {
+            logger.warning(
+                "\(nodeID): cannot acquire lease or find primary, retrying: \(service.name): \(error)"
+            )
+        }
+    }
+
+    private func noteSuccess() {
+        let holder = election.otherHolder
+        let (isNews, wasFailing) = state.withLock { state in
+            let before = state.pointee.holder
+            let wasFailing = state.pointee.lastError != nil
+            state.pointee.lastError = nil
+            state.pointee.holder = holder
+            return (
+                before?.holder != holder?.holder || before?.advertiseURL != holder?.advertiseURL, wasFailing
+            )
+        }
+        if wasFailing { logger.info("\(nodeID): \(service.name) can be reached again") }
+        if isNews { events.holderChanged(holder) }
+    }
+
+    /// What the record means for this process.
+    private func judge(_ local: LocalState) {
+        switch role {
+        case .primary:
+            guard let other = election.otherHolder else { return }
+            events.forbidden()
+            change(to: .replica) {
+                logger.error("\(nodeID): primary lease lost, retrying: \(other.hostname) has it now")
+            }
+        case .replica where election.isRenewed:
+            change(to: .primary) {}
+        case .replica, nil:
+            changeAsked = nil
+            tellObstacle(local)
+        }
+    }
+
+    private func change(to role: Role, _ tell: () -> Void) {
+        let now = BootTime.now
+        if let changeAsked, now < changeAsked + Self.changePatience { return }
+        if changeAsked == nil { tell() }
+        changeAsked = now
+        events.roleChanged(role)
+    }
+
+    private func tellObstacle(_ local: LocalState) {
+        guard candidacy.isCandidate, election.isFree(at: .now, local), let found = election.obstacle(local) else {
+            if election.otherHolder != nil { obstacle = nil }
+            return
+        }
+        guard found != obstacle else { return }
+        obstacle = found
+        logger.warning("\(nodeID): \(found.text(service.name, candidacy))")
+    }
+
+    // MARK: - The end
+
+    private func release(_ local: LocalState) {
+        guard let record = election.release(local), let base = election.base else { return }
+        logger.info("\(nodeID): exiting primary, destroying lease")
+        do throws(LeaseError) {
+            _ = try service.replace(base, by: record)
+        } catch {
+            logger.warning(
+                "\(nodeID): \(service.name) cannot be given up, so another node can have it only in \(candidacy.duration): \(error)"
+            )
+        }
+    }
+}
