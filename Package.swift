@@ -156,7 +156,7 @@ let package = Package(
         tests("LoggingTests", ["Logging", "POSIX"]),
         tests("MetricsTests", ["Metrics", "POSIX"]),
         tests("ConfigTests", ["Config", "POSIX"]),
-        tests("HTTPTests", ["HTTP", "POSIX"]),
+        tests("HTTPTests", ["HTTP", "POSIX", "Harness"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX", "WAL2"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests(
