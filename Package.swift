@@ -172,7 +172,7 @@ let package = Package(
             "StoreTests",
             ["Store", "Faults", "LTX", "SQLiteFormat", "CSQLite", "POSIX", "Logging", "Metrics"]
         ),
-        tests("LeaseTests", ["Lease"]),
+        tests("LeaseTests", ["Lease", "HTTP", "JSON", "LTX", "POSIX", "Harness"]),
         tests(
             "DaemonTests",
             ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Logging", "POSIX"]
