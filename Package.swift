@@ -156,7 +156,7 @@ let package = Package(
         tests("LoggingTests", ["Logging", "POSIX"]),
         tests("MetricsTests", ["Metrics", "POSIX"]),
         tests("ConfigTests", ["Config", "POSIX"]),
-        tests("HTTPTests", ["HTTP", "POSIX"]),
+        tests("HTTPTests", ["HTTP", "POSIX", "Harness"]),
         tests("SQLiteFormatTests", ["SQLiteFormat", "CSQLite", "POSIX", "WAL2"]),
         tests("LTXTests", ["LTX", "SQLiteFormat", "CChecksum", "CLZ4"]),
         tests(
@@ -172,7 +172,7 @@ let package = Package(
             "StoreTests",
             ["Store", "Faults", "LTX", "SQLiteFormat", "CSQLite", "POSIX", "Logging", "Metrics"]
         ),
-        tests("LeaseTests", ["Lease", "LTX", "POSIX"]),
+        tests("LeaseTests", ["Lease", "HTTP", "JSON", "LTX", "POSIX", "Harness"]),
         tests(
             "DaemonTests",
             ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Logging", "POSIX"]

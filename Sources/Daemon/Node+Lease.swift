@@ -1,6 +1,7 @@
 import Config
 import LTX
 import Lease
+import Metrics
 import POSIX
 import Replication
 import Store
@@ -60,6 +61,18 @@ extension Node {
             isCandidate: config.lease.candidate,
             duration: config.lease.kubernetes.duration.duration
         )
+    }
+
+    private static func options(_ config: Config) -> KubernetesLease.Options {
+        let settings = config.lease.kubernetes
+        var options = KubernetesLease.Options(name: settings.name)
+        options.namespace = settings.namespace
+        options.url = settings.url
+        options.tokenFile = settings.tokenFile
+        options.caFile = settings.caFile
+        // An answer that does not come leaves time to ask again before the permit ends.
+        options.requestLimit = min(.seconds(5), max(.seconds(1), settings.duration.duration / 5))
+        return options
     }
 
     /// Keeps the lease, or looks for one that is free, from now on.

@@ -13,8 +13,8 @@ final class CurlTransfer {
         let body: [UInt8]
     }
 
-    private let client: HTTPClient
-    private let request: Request
+    let client: HTTPClient
+    let request: Request
     private var parser = ResponseHeaderParser()
     private let onResponse: (Int, HTTPHeaders) throws -> Void
     private let onBytes: (UnsafeRawBufferPointer) throws -> Void
@@ -125,14 +125,14 @@ final class CurlTransfer {
     // MARK: - Callbacks
 
     // SAFETY, for both: `context` is this object, which outlives the handle it was given to.
-    private static let receiveHeader: ccurl_data_callback = { bytes, size, count, context in
+    static let receiveHeader: ccurl_data_callback = { bytes, size, count, context in
         guard let bytes, let context else { return 0 }
         let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
         let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
         return transfer.guarded(line.count) { try transfer.take(headerLine: line) }
     }
 
-    private static let receiveBody: ccurl_data_callback = { bytes, size, count, context in
+    static let receiveBody: ccurl_data_callback = { bytes, size, count, context in
         guard let bytes, let context else { return 0 }
         let transfer = Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
         let part = UnsafeRawBufferPointer(start: bytes, count: size * count)
@@ -158,97 +158,5 @@ final class CurlTransfer {
         case .complete(let status, let headers): try onResponse(status, headers)
         case .tooLarge: throw error(.tooLarge, "the header of the answer is too long")
         }
-    }
-}
-
-// MARK: - Options
-
-extension CurlTransfer {
-    /// The size in bytes of the buffer that the library receives into.
-    private static let receiveBuffer = 512 << 10
-
-    private func setOptions(_ easy: UnsafeMutableRawPointer) throws {
-        func set(_ option: CURLoption, _ value: Int) { _ = ccurl_set_long(easy, option, value) }
-        let version =
-            switch client.wireProtocol {
-            case .http1: CURL_HTTP_VERSION_1_1
-            case .http2PriorKnowledge: CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
-            }
-        set(CURLOPT_HTTP_VERSION, Int(version))
-        set(CURLOPT_NOSIGNAL, 1)
-        set(CURLOPT_CONNECTTIMEOUT_MS, Int(client.limits.connect.nanoseconds / 1_000_000))
-        set(CURLOPT_TCP_NODELAY, 1)
-        set(CURLOPT_TCP_KEEPALIVE, 1)
-        set(CURLOPT_TCP_KEEPIDLE, 2)
-        set(CURLOPT_TCP_KEEPINTVL, 1)
-        set(CURLOPT_BUFFERSIZE, Self.receiveBuffer)
-        set(CURLOPT_FOLLOWLOCATION, 0)
-        set(CURLOPT_HTTP09_ALLOWED, 0)
-        set(CURLOPT_PATH_AS_IS, 1)
-        // A look-up of a name that hangs must not hold up the end of a cancelled call.
-        set(CURLOPT_QUICK_EXIT, 1)
-        _ = ccurl_set_string(easy, CURLOPT_PROXY, "")
-        _ = ccurl_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https")
-        guard ccurl_set_string(easy, CURLOPT_URL, request.url) == CURLE_OK else {
-            throw error(.invalidRequest, "the URL cannot be used")
-        }
-        let context = Unmanaged.passUnretained(self).toOpaque()
-        _ = ccurl_set_callback(easy, CURLOPT_HEADERFUNCTION, Self.receiveHeader)
-        _ = ccurl_set_pointer(easy, CURLOPT_HEADERDATA, context)
-        _ = ccurl_set_callback(easy, CURLOPT_WRITEFUNCTION, Self.receiveBody)
-        _ = ccurl_set_pointer(easy, CURLOPT_WRITEDATA, context)
-    }
-
-    /// The header fields as the library wants them; the caller frees the list.
-    private func headerList() -> UnsafeMutablePointer<curl_slist>? {
-        var list: UnsafeMutablePointer<curl_slist>?
-        for (name, value) in request.headers.fields {
-            // A field without a value is written with a semicolon, because a colon would remove it.
-            list = curl_slist_append(list, value.isEmpty ? "\(name);" : "\(name): \(value)")
-        }
-        // Fields that the library would add by itself.
-        for name in ["Accept", "Content-Type", "Expect"] where request.headers[name] == nil {
-            list = curl_slist_append(list, "\(name):")
-        }
-        return list
-    }
-
-    /// Sets method and body; the body's memory must outlive the transfer.
-    private func setMethod(_ easy: UnsafeMutableRawPointer, _ body: UnsafeRawBufferPointer) {
-        if request.method == "HEAD" {
-            _ = ccurl_set_long(easy, CURLOPT_NOBODY, 1)
-            return
-        }
-        if !body.isEmpty || ["POST", "PUT", "PATCH"].contains(request.method) {
-            _ = ccurl_set_long(easy, CURLOPT_POST, 1)
-            _ = ccurl_set_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
-            // Without a pointer the library would ask a callback for the body.
-            if let start = body.baseAddress {
-                _ = ccurl_set_pointer(easy, CURLOPT_POSTFIELDS, start)
-            } else {
-                _ = ccurl_set_string(easy, CURLOPT_COPYPOSTFIELDS, "")
-            }
-        }
-        _ = ccurl_set_string(easy, CURLOPT_CUSTOMREQUEST, request.method)
-    }
-
-    private func describe(
-        _ result: CURLcode,
-        _ detail: UnsafePointer<CChar>,
-        _ easy: UnsafeMutableRawPointer
-    ) -> HTTPClientError {
-        let text = String(cString: detail)
-        let reason = text.isEmpty ? String(cString: curl_easy_strerror(result)) : text
-        let kind: HTTPClientError.Kind
-        switch result {
-        case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: kind = .invalidRequest
-        case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST: kind = .cannotConnect
-        // Only connecting has a time limit inside the library.
-        case CURLE_OPERATION_TIMEDOUT: kind = .cannotConnect
-        case CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_HTTP2_STREAM:
-            kind = .interrupted
-        default: kind = .failed
-        }
-        return error(kind, reason)
     }
 }

@@ -14,6 +14,16 @@ public final class HTTPClient: Sendable {
         case http2PriorKnowledge
     }
 
+    /// Who may vouch for a server that is asked by https.
+    ///
+    /// There is no way to do without: a server that is not vouched for is not talked to, nor one with less than TLS 1.2.
+    public enum Trust: Sendable, Equatable {
+        /// The authorities that the system trusts.
+        case system
+        /// Only those in a file of PEM certificates, which is read again for each request.
+        case file(String)
+    }
+
     /// Bounds on waiting and on what an answer can take of this process.
     public struct Limits: Sendable {
         /// The longest time to connect, the look-up of the name included.
@@ -46,12 +56,18 @@ public final class HTTPClient: Sendable {
     }
 
     let wireProtocol: WireProtocol
+    let trust: Trust
     let limits: Limits
     private let state = Mutex(State())
 
     /// A client for one protocol.
-    public init(protocol wireProtocol: WireProtocol = .http1, limits: Limits = Limits()) {
+    public init(
+        protocol wireProtocol: WireProtocol = .http1,
+        trust: Trust = .system,
+        limits: Limits = Limits()
+    ) {
         self.wireProtocol = wireProtocol
+        self.trust = trust
         self.limits = limits
     }
 

@@ -6,6 +6,8 @@ public struct HTTPClientError: Error, Sendable, CustomStringConvertible {
         case invalidRequest
         /// The host is unknown or no connection came about in time.
         case cannotConnect
+        /// No authority that is trusted vouches for the server, or it does not speak TLS as it must.
+        case untrusted
         /// The whole request took longer than allowed.
         case timedOut
         /// The peer sent nothing for longer than allowed.

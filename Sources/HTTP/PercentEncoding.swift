@@ -16,4 +16,22 @@ public enum PercentEncoding {
         }
         return encoded
     }
+
+    /// The text that was encoded; nil when it is no UTF-8, or a `%` is not followed by two hexadecimal digits.
+    public static func decoded(_ text: some StringProtocol) -> String? {
+        var decoded: [UInt8] = []
+        var bytes = text.utf8.makeIterator()
+        func digit(_ byte: UInt8?) -> UInt8? {
+            byte.flatMap { Character(Unicode.Scalar($0)).hexDigitValue }.map(UInt8.init)
+        }
+        while let byte = bytes.next() {
+            guard byte == UInt8(ascii: "%") else {
+                decoded.append(byte)
+                continue
+            }
+            guard let high = digit(bytes.next()), let low = digit(bytes.next()) else { return nil }
+            decoded.append(high << 4 | low)
+        }
+        return String(validating: decoded, as: UTF8.self)
+    }
 }

@@ -21,6 +21,21 @@ public enum JSONValue: Sendable, Equatable {
         return members.first { $0.name == name }?.value
     }
 
+    /// An object with one member set, at its place or at the end; without it for nil.
+    ///
+    /// What is no object counts as one without members.
+    public func setting(_ name: String, to value: JSONValue?) -> JSONValue {
+        guard case .object(var members) = self else { return JSONValue.object([]).setting(name, to: value) }
+        let index = members.firstIndex { $0.name == name }
+        switch (index, value) {
+        case (let index?, let value?): members[index] = JSONMember(name: name, value: value)
+        case (let index?, nil): members.remove(at: index)
+        case (nil, let value?): members.append(JSONMember(name: name, value: value))
+        case (nil, nil): break
+        }
+        return .object(members)
+    }
+
     /// The elements; nil when this is no array.
     public var elements: [JSONValue]? {
         guard case .array(let elements) = self else { return nil }

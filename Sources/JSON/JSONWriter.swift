@@ -100,6 +100,29 @@ public struct JSONWriter: Sendable {
         bytes.append(contentsOf: "null".utf8)
     }
 
+    /// Writes a value that was read, with its members in their order and its numbers as they stood in the text.
+    public mutating func value(_ value: JSONValue) {
+        switch value {
+        case .null: null()
+        case .boolean(let value): boolean(value)
+        case .number(let text):
+            beginValue()
+            bytes.append(contentsOf: text.utf8)
+        case .string(let value): string(value)
+        case .array(let elements):
+            array { writer in
+                for element in elements { writer.value(element) }
+            }
+        case .object(let members):
+            object { writer in
+                for member in members {
+                    writer.name(member.name)
+                    writer.value(member.value)
+                }
+            }
+        }
+    }
+
     /// Writes a member with a string.
     public mutating func member(_ name: String, _ value: String) {
         self.name(name)

@@ -1,3 +1,4 @@
+import JSON
 import LTX
 
 /// What the nodes of a cluster agree on: who may write, until when, and from where on.
@@ -37,11 +38,16 @@ public struct StoredLease: Equatable, Sendable {
     public var record: LeaseRecord
     /// Changes with every write, whoever writes; nothing else is known of it.
     public var version: String
+    /// All that the service keeps, also what others wrote there; nil when it keeps nothing else.
+    ///
+    /// Only the service looks into it: a replacement leaves everything as it is that is not the record's.
+    public let object: JSONValue?
 
     /// Joins them.
-    public init(record: LeaseRecord, version: String) {
+    public init(record: LeaseRecord, version: String, object: JSONValue? = nil) {
         self.record = record
         self.version = version
+        self.object = object
     }
 }
 

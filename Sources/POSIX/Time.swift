@@ -94,9 +94,25 @@ public enum WallClock {
         return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
     }
 
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    public static var microseconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    }
+
     /// RFC 3339 text in UTC with milliseconds, for example `2026-01-02T15:04:05.000Z`.
     public static func text(milliseconds: Int64) -> String {
-        var seconds = time_t(milliseconds.quotientAndRemainder(dividingBy: 1000).quotient)
+        text(milliseconds, perSecond: 1000, digits: 3)
+    }
+
+    /// RFC 3339 text in UTC with microseconds, for example `2026-01-02T15:04:05.000000Z`.
+    public static func text(microseconds: Int64) -> String {
+        text(microseconds, perSecond: 1_000_000, digits: 6)
+    }
+
+    private static func text(_ time: Int64, perSecond: Int64, digits: Int) -> String {
+        var seconds = time_t(time.quotientAndRemainder(dividingBy: perSecond).quotient)
         var parts = tm()
         gmtime_r(&seconds, &parts)
         func padded(_ value: Int64, _ width: Int) -> String {
@@ -107,7 +123,7 @@ public enum WallClock {
         let (hour, minute, second) = (Int64(parts.tm_hour), Int64(parts.tm_min), Int64(parts.tm_sec))
         return padded(year, 4) + "-" + padded(month, 2) + "-" + padded(day, 2)
             + "T" + padded(hour, 2) + ":" + padded(minute, 2) + ":" + padded(second, 2)
-            + "." + padded(milliseconds % 1000, 3) + "Z"
+            + "." + padded(time % perSecond, digits) + "Z"
     }
 }
 

@@ -21,6 +21,27 @@ import Testing
         )
     }
 
+    @Test func `a value that was read is written as it stood in the text`() throws {
+        let text = #"{"b":[1e3,-0.50,null,true,{}],"a":{"z":"é\n","y":18446744073709551616}}"#
+        var writer = JSONWriter(escapesHTML: false)
+        writer.value(try JSONValue.parse(text))
+        #expect(writer.text == text)
+    }
+
+    @Test func `a member is set at its place, added or removed`() throws {
+        func text(_ value: JSONValue) -> String {
+            var writer = JSONWriter()
+            writer.value(value)
+            return writer.text
+        }
+        let value = try JSONValue.parse(#"{"a":1,"b":2}"#)
+        #expect(text(value.setting("a", to: .string("x"))) == #"{"a":"x","b":2}"#)
+        #expect(text(value.setting("c", to: .null)) == #"{"a":1,"b":2,"c":null}"#)
+        #expect(text(value.setting("a", to: nil)) == #"{"b":2}"#)
+        #expect(value.setting("c", to: nil) == value)
+        #expect(text(JSONValue.null.setting("a", to: .boolean(true))) == #"{"a":true}"#)
+    }
+
     @Test func `pretty text indents by two spaces and keeps empty containers on one line`() {
         var writer = JSONWriter(style: .pretty)
         writer.object { object in

@@ -123,6 +123,7 @@ final class TemporaryFolder {
 @Test func timesAreWrittenInUTC() {
     #expect(WallClock.text(milliseconds: 0) == "1970-01-01T00:00:00.000Z")
     #expect(WallClock.text(milliseconds: 1_700_000_000_123) == "2023-11-14T22:13:20.123Z")
+    #expect(WallClock.text(microseconds: 1_700_000_000_000_123) == "2023-11-14T22:13:20.000123Z")
 }
 
 @Test func timesThatNoCounterHoldsAreTheLastOnesThatItHolds() throws {
