@@ -175,7 +175,7 @@ let package = Package(
         tests("LeaseTests", ["Lease", "HTTP", "JSON", "LTX", "POSIX", "Harness"]),
         tests(
             "DaemonTests",
-            ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Logging", "POSIX"]
+            ["Daemon", "SupervisedNode", "litefs", "Config", "FUSE", "HTTP", "Lease", "Logging", "POSIX"]
         ),
         tests(
             "HTTPAPITests",

@@ -109,13 +109,14 @@ extension Node {
     /// How long the last transactions may take to be stored and sent before the lease is given up.
     private static let handOverPatience = Duration.seconds(3)
 
-    /// Gives the lease up so that the next primary has everything (L5).
+    /// Gives the lease up so that the next primary has everything (L5), and tells replicas so by the end of their streams.
     private static func handOver(_ lease: NodeLease, _ store: Store, _ streams: StreamServer) {
         lease.permit.end()
         let deadline = MonotonicTime.now + handOverPatience
         store.awaitRecords(until: deadline)
         _ = streams.drain(deadline: deadline)
         lease.stop(releasing: store.leaseState)
+        streams.stop()
     }
 }
 

@@ -27,8 +27,10 @@ extension Node {
             localNames: LocalNames(config.data.local),
             isTakeover: inherited != nil,
             logsPass: inherited?.logsPass ?? false,
-            endOfEarlier: endOfEarlier
+            // One that recovered the same folder a moment ago is this process.
+            endOfEarlier: lease.roleMayChange ? max(endOfEarlier, .seconds(1)) : endOfEarlier
         )
+        try recoverAsPrimary(options, parts)
         let link = link
         let store = try parts.start("open the data directory", undoing: "close the databases") {
             try Store(options: options, logger: logger, registry: metrics)
@@ -38,6 +40,23 @@ extension Node {
         store.setKeeper(link)
         if let clusterID = store.clusterID { logger.info("using existing cluster id: \"\(clusterID)\"") }
         return store
+    }
+
+    /// Records what this node committed when it was the primary, and did not live to record, before it follows another one (L6).
+    ///
+    /// SQLite's log may have it alone.
+    private func recoverAsPrimary(_ options: StoreOptions, _ parts: Parts) throws(StartError) {
+        guard options.roleMayChange, !options.isPrimary,
+            PrimaryRuns.hasLeftContent(in: options.dataDirectory)
+        else { return }
+        try parts.run("recover the content of the former primary") {
+            var former = options
+            former.isPrimary = true
+            former.endOfEarlier = max(endOfEarlier, .seconds(1))
+            let store = try Store(options: former, logger: logger, registry: MetricsRegistry())
+            if options.isTakeover { store.handOver() } else { store.close() }
+            try PrimaryRuns.recovered(in: options.dataDirectory)
+        }
     }
 
     /// Waits until no program takes a database file of an earlier mount for one that lives.

@@ -20,6 +20,11 @@ public enum Files {
         _ = try retrying { Int(Glibc.rename(from, to)) }
     }
 
+    /// Gives a file a second name on the same file system.
+    public static func link(_ from: String, _ to: String) throws(Errno) {
+        _ = try retrying { Int(Glibc.link(from, to)) }
+    }
+
     /// Removes a file's name.
     ///
     /// With `ifExists` a missing file is no error.

@@ -14,6 +14,13 @@ public enum NodeHeaders {
     /// The capability to ask for the pages that differ, instead of a whole database.
     public static let difference = "difference"
 
+    /// The newest positions of the database that is compared, newest first, separated by commas: which of them does the primary know?
+    public static let log = "Litefs-Log"
+    /// The newest of these that it knows.
+    public static let common = "Litefs-Common"
+    /// So many of them are asked for at most.
+    static let mostPositions = 128
+
     /// The text of a node ID.
     public static func text(nodeID: UInt64) -> String {
         let digits = String(nodeID, radix: 16, uppercase: true)

@@ -103,6 +103,9 @@ extension StreamClientLoop {
         _ http: HTTPClient
     ) throws -> [UInt32]? {
         let receiver = database.receiver(ofDifferenceFrom: comparison.databaseChecksum)
+        var fields = headers(client.target)
+        fields[NodeHeaders.log] = database.recentPositions(NodeHeaders.mostPositions).map(\.description)
+            .joined(separator: ",")
         var status = 0
         var head: [UInt8] = []
         var isTransaction = false
@@ -110,12 +113,13 @@ extension StreamClientLoop {
             try http.stream(
                 "POST",
                 Self.differenceURL(primary.url, database.name),
-                headers: headers(client.target),
+                headers: fields,
                 body: comparison.encoded(),
                 onResponse: { received, headers in
                     status = received
                     guard status == 200 else { return }
                     try join(headers[NodeHeaders.clusterID], client.target)
+                    database.noteCommon(headers[NodeHeaders.common].flatMap { Position($0) })
                 },
                 onBytes: { bytes in
                     var rest = bytes

@@ -22,8 +22,18 @@ extension StreamServer {
             let comparison = try parsed { () throws(PageComparisonError) in
                 try PageComparison(decoding: request.body)
             }
-            return try difference(of: name, comparison, nodeID)
+            var response = try difference(of: name, comparison, nodeID)
+            response.headers[NodeHeaders.common] = common(of: name, request.headers[NodeHeaders.log])?.description
+            return response
         }
+    }
+
+    /// The first position of a list that the log knows.
+    private func common(of name: DatabaseName, _ text: String?) -> Position? {
+        guard let text, let log = source.streamableDatabase(name)?.log else { return nil }
+        return text.split(separator: ",").prefix(NodeHeaders.mostPositions).lazy
+            .compactMap { Position(String($0)) }
+            .first { log.knows($0) }
     }
 
     private func difference(

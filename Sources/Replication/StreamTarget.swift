@@ -39,6 +39,10 @@ public protocol ReceivingDatabase: AnyObject, Sendable {
     func comparableContent() -> ComparableContent?
     /// Begins to receive what differs between the content with this database checksum and the primary's.
     func receiver(ofDifferenceFrom checksum: Checksum) -> any TransactionReceiver
+    /// The newest positions that the log has, newest first, `count` at most.
+    func recentPositions(_ count: Int) -> [Position]
+    /// Notes the newest of them that the primary knows; nil when it knows none.
+    func noteCommon(_ position: Position?)
     /// Distrusts the position: `positionForStream` is nil until the whole database was received.
     func requestResync(reason: String)
 }

@@ -427,6 +427,7 @@ final class Applier: @unchecked Sendable {
         if received.replacesAll, !received.hasReplaced {
             try mappedFile("remove", database.log.directory) { () throws(Errno) in
                 try FaultPoint.receivedUnlink.pass()
+                try database.setDivergedAside(except: name)
                 try database.log.removeAll(except: name)
             }
             received.hasReplaced = true

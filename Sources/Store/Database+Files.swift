@@ -283,7 +283,7 @@ extension Database {
     /// Every frame of a log belongs to a commit to come. A write to the database file is a rollback while a journal is in force, and a
     /// checkpoint while there is a log; without either it is a commit of its own.
     private func checkPermit(_ kind: DatabaseFileKind) throws(Errno) {
-        if context.options.permit.holds { return }
+        if !context.options.isPrimary || context.options.permit.holds { return }
         switch kind {
         case .wal, .wal2: throw .readOnlyFileSystem
         case .database:
@@ -294,7 +294,7 @@ extension Database {
 
     /// Whether a transaction may end that changes something.
     func checkPermitToCommit() throws(Errno) {
-        if !context.options.permit.holds { throw .readOnlyFileSystem }
+        if context.options.isPrimary, !context.options.permit.holds { throw .readOnlyFileSystem }
     }
 
     // MARK: - The database file

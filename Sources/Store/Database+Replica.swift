@@ -28,6 +28,8 @@ struct ReplicaState {
     /// Nothing more is received: the node stops.
     var isRefusing = false
     var applier: Applier?
+    /// The newest position of the log that the primary knows, too, as of the last comparison.
+    var common: Position?
     /// What keeps the log from being copied back, and since when.
     var obstacle: String?
     var obstacleSince: MonotonicTime?

@@ -75,6 +75,8 @@ final class StoreContext: Sendable {
     let logger: Logger
     let metrics: StoreMetrics
     let encoders = EncoderPool()
+    /// The node IDs with which this node was the primary, where the lease may move.
+    let madeHere: Set<UInt64>
     let ownThreads = OwnThreads()
     private let observers = Mutex<[any StoreObserver]>([])
     /// Rung when something is in doubt.
@@ -89,6 +91,7 @@ final class StoreContext: Sendable {
         self.options = options
         self.logger = logger
         metrics = StoreMetrics(registry)
+        madeHere = options.roleMayChange ? Set(PrimaryRuns.nodeIDs(in: options.dataDirectory)) : []
     }
 
     /// Who keeps files that are in use when they lose their name.
@@ -140,6 +143,7 @@ final class StoreMetrics: Sendable {
         let logRestarts: Counter
         let reaped: Counter
         let faults: Counter
+        let diverged: Counter
     }
 
     func counters(of name: DatabaseName) -> PerDatabase {
@@ -163,7 +167,11 @@ final class StoreMetrics: Sendable {
                 "Logs copied back by the daemon, because programs wrote without a pause."
             ),
             reaped: counter("ltx_reap_count", "LTX files removed by retention."),
-            faults: counter("fault_count", "Faults that stopped a database from being written or replicated.")
+            faults: counter("fault_count", "Faults that stopped a database from being written or replicated."),
+            diverged: counter(
+                "diverged_count",
+                "Transactions set aside because the primary does not have them."
+            )
         )
     }
 }

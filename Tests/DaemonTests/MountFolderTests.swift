@@ -1,4 +1,5 @@
 import Config
+import Lease
 import Logging
 import POSIX
 import Synchronization
@@ -122,6 +123,7 @@ struct MountFolderTests {
         let isTornDown = Mutex(false)
         _ = try node.mount(
             TinyFileSystem(),
+            NodeLease(static: StaticLease(candidate: true, hostname: "", advertiseURL: "")),
             memory: SessionMemory(description: "a test"),
             inherited: nil,
             isOwn: { _ in false },
@@ -153,6 +155,7 @@ struct MountFolderTests {
         try node.prepareMountFolder(parts)
         _ = try node.mount(
             TinyFileSystem(),
+            NodeLease(static: StaticLease(candidate: true, hostname: "", advertiseURL: "")),
             memory: SessionMemory(description: "a test"),
             inherited: nil,
             isOwn: { _ in false },

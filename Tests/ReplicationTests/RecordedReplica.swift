@@ -72,6 +72,8 @@ final class ReplicaDatabase: ReceivingDatabase {
 
     var resyncs: [String] { state.withLock { $0.resyncs } }
 
+    func recentPositions(_ count: Int) -> [Position] { [] }
+    func noteCommon(_ position: Position?) {}
     func requestResync(reason: String) {
         state.withLock {
             $0.needsResync = true
