@@ -1,9 +1,10 @@
 import HTTP
 import Harness
-import Lease
 import POSIX
 import Synchronization
 import Testing
+
+@testable import Lease
 
 /// Answers that a real API server gives rarely, or never: from a server that says what it is told to.
 @Suite struct KubernetesAnswerTests {
@@ -147,6 +148,23 @@ import Testing
         #expect(try KubernetesLease(options).name == "Lease prod/app")
         options.namespace = "other"
         #expect(try KubernetesLease(options).name == "Lease other/app")
+    }
+
+    @Test func `the server of the pod's own cluster may have an address of either kind, or a name`() {
+        for (host, url) in [
+            ("10.96.0.1", "https://10.96.0.1:443"), ("fd00:10:96::1", "https://[fd00:10:96::1]:443"),
+            ("kubernetes.default.svc", "https://kubernetes.default.svc:443"),
+        ] {
+            #expect(KubernetesLease.server(host: host, port: "443") == url)
+        }
+    }
+
+    @Test(.enabled(if: CurrentProcess.environment("KUBERNETES_SERVICE_HOST") == nil))
+    func `outside of a cluster the server is unknown without its URL`() {
+        var options = KubernetesLease.Options(name: "app")
+        options.namespace = "default"
+        let error = LeaseTests.failure { () throws(LeaseError) in _ = try KubernetesLease(options) }
+        #expect(error?.isRefusal("KUBERNETES_SERVICE_HOST", "lease.kubernetes.url") == true)
     }
 
     // MARK: - A server that does not answer
