@@ -109,6 +109,7 @@ public final class LeaseKeeper: Sendable {
     /// - Parameters:
     ///   - local: what the node has, as far as that can be known before its databases are opened.
     ///   - isStopping: whether the process is to end.
+    /// - Returns: what it is.
     public func begin(_ local: LocalState, isStopping: () -> Bool) -> Role {
         let deadline = BootTime.now + Election.renewal(candidacy.duration)
         var role = Role.replica
@@ -298,7 +299,8 @@ public final class LeaseKeeper: Sendable {
     }
 
     private func tellObstacle(_ local: LocalState) {
-        guard candidacy.isCandidate, election.isFree(at: .now, local), let found = election.obstacle(local) else {
+        guard candidacy.isCandidate, election.isFree(at: .now, local), let found = election.obstacle(local)
+        else {
             if election.otherHolder != nil { obstacle = nil }
             return
         }

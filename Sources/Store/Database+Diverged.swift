@@ -27,6 +27,7 @@ extension Database {
     /// Invariant: none of them is removed before it has its name in the other folder, on disk.
     ///
     /// - Parameter kept: the file that replaces all others.
+    /// - Throws: when they cannot be set aside; then nothing is to be removed.
     func setDivergedAside(except kept: LTXFileName) throws(Errno) {
         guard !context.madeHere.isEmpty else { return }
         let common = locked { replica.common?.txid ?? .zero }
@@ -51,7 +52,9 @@ extension Database {
     }
 
     private func header(of file: LTXFile) -> LTXHeader? {
-        guard let descriptor = try? FileDescriptor.open(log.path(of: file.name), .readOnly) else { return nil }
+        guard let descriptor = try? FileDescriptor.open(log.path(of: file.name), .readOnly) else {
+            return nil
+        }
         let buffer = Buffer(count: LTXHeader.byteCount)
         guard (try? descriptor.read(into: buffer.bytes, at: 0)) == LTXHeader.byteCount else { return nil }
         return try? LTXHeader(decoding: UnsafeRawBufferPointer(buffer.bytes))
