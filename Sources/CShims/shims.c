@@ -209,3 +209,7 @@ int cshims_local_socket(int directory, const char *name, int listens) {
 }
 int cshims_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 int cshims_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
+
+int cshims_begin_writing(int fd, int64_t offset, int64_t count) {
+    return sync_file_range(fd, offset, count, SYNC_FILE_RANGE_WRITE);
+}

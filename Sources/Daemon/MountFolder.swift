@@ -88,6 +88,12 @@ public enum MountFolder {
         throw .cannotRemove(path: target, .busy)
     }
 
+    /// Whether nothing is mounted at a folder, as far as that can be told.
+    static func isFree(_ path: String) -> Bool {
+        guard let mounts = try? Mounts.list() else { return false }
+        return judge(mounts, at: resolved(path), isDead: { true }) == .free
+    }
+
     /// Judges the topmost file system at a path without links; `isDead` is asked only about a litefs.
     static func judge(_ mounts: [MountPoint], at path: String, isDead: () -> Bool) -> Finding {
         guard let mount = mounts.last(where: { $0.path == path }) else { return .free }

@@ -62,8 +62,10 @@ extension Node {
     /// Waits until no program takes a database file of an earlier mount for one that lives.
     ///
     /// The daemon of that mount is gone, because the data directory is ours; what the kernel knew of its files is believed a little
-    /// longer. Its dead mount must stay until then: it keeps programs from all names.
+    /// longer. Its dead mount must stay until then: it keeps programs from all names. A node without databases had none that
+    /// programs could take for another.
     func outwaitEarlierMounts(_ store: Store) {
+        if store.databases.isEmpty, MountFolder.isFree(config.fuse.dir) { return }
         let end = store.owned + MountedFileSystem.databaseMemory
         pause(max(.zero, end - MonotonicTime.now))
     }

@@ -1,6 +1,6 @@
 import CLZ4
 
-/// Writes LZ4 frames as LiteFS does: independent blocks of 64 KiB, a content checksum, no content size.
+/// Writes LZ4 frames as LiteFS does: independent blocks of 64 KiB, a content checksum unless it is not wanted, no content size.
 ///
 /// Its context is created with the first frame and used for all that follow.
 struct FrameCompressor: ~Copyable {
@@ -11,11 +11,13 @@ struct FrameCompressor: ~Copyable {
     private let preferences: LZ4F_preferences_t
     private let bound: Int
 
-    init() {
+    /// - Parameter hasChecksum: whether frames end with a checksum of their content, which a file has of its own anyway.
+    init(hasChecksum: Bool) {
         var preferences = LZ4F_preferences_t()
         preferences.frameInfo.blockSizeID = LZ4F_max64KB
         preferences.frameInfo.blockMode = LZ4F_blockIndependent
-        preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
+        preferences.frameInfo.contentChecksumFlag =
+            hasChecksum ? LZ4F_contentChecksumEnabled : LZ4F_noContentChecksum
         preferences.compressionLevel = 0
         self.preferences = preferences
         bound = LZ4F_compressBound(Self.longestPiece, &preferences)

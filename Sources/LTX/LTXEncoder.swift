@@ -12,12 +12,17 @@ public final class LTXEncoder {
     public static let retainedOutputCapacity = 4 << 20
 
     private var buffer = ByteBuffer()
-    private var compressor = FrameCompressor()
+    private var compressor: FrameCompressor
     private var sequence: PageSequence?
     private var crc: UInt64 = 0
 
     /// Creates an encoder without a file.
-    public init() {}
+    ///
+    /// - Parameter hasFrameChecksums: whether LZ4 frames end with a checksum of their own, as LiteFS writes them. Readers take frames without;
+    ///   of a whole database it is a good part of the time.
+    public init(hasFrameChecksums: Bool = true) {
+        compressor = FrameCompressor(hasChecksum: hasFrameChecksums)
+    }
 
     /// The bytes of the file that were not cleared yet; valid until the next call that changes the encoder.
     public var output: UnsafeRawBufferPointer {

@@ -53,7 +53,7 @@ public struct StoredLease: Equatable, Sendable {
 
 /// Where the record is kept, so that of two who replace it at once only one succeeds.
 ///
-/// Calls block the caller; `cancel` ends them.
+/// Calls block the caller; `interrupt` ends them.
 public protocol LeaseService: Sendable {
     /// What it is called in messages, such as `Lease default/app`.
     var name: String { get }
@@ -74,8 +74,8 @@ public protocol LeaseService: Sendable {
     /// Has whoever looks for the primary find this pod, or no longer find it.
     func label(pod: String, isPrimary: Bool) throws(LeaseError)
 
-    /// Ends calls that are under way, and later ones at once.
-    func cancel()
+    /// Ends calls that are under way; later ones are made.
+    func interrupt()
 }
 
 /// Why the lease could not be read or written.
@@ -88,7 +88,7 @@ public enum LeaseError: Error, Equatable, Sendable {
     case refused(String)
     /// What it answered cannot be understood, in words.
     case unreadable(String)
-    /// `cancel` was called.
+    /// `interrupt` was called.
     case cancelled
 }
 

@@ -109,6 +109,13 @@ public struct FileDescriptor: ~Copyable, Sendable {
         }
     }
 
+    /// Has the kernel begin to write what was written to a range, and waits for nothing (sync_file_range).
+    ///
+    /// Says nothing about what is on disk: it only leaves less to do for a sync that follows. Not every file system can; then nothing happens.
+    public func beginWriting(from offset: Int64, count: Int64) {
+        _ = cshims_begin_writing(rawValue, offset, count)
+    }
+
     /// Waits until data and needed metadata are on disk (fdatasync).
     public func synchronizeData() throws(Errno) {
         _ = try retrying { Int(fdatasync(rawValue)) }

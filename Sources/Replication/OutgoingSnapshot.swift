@@ -36,7 +36,7 @@ final class OutgoingSnapshot: OutgoingFile {
     private let source: (any ConsistentRead)?
     private let pageSize: PageSize
     private let pageCount: UInt32
-    private let encoder = LTXEncoder()
+    private let encoder = LTXEncoder(hasFrameChecksums: false)
     private let batch: Buffer
     /// XOR of the pages so far: a replica compares it with the position, so it is not sent unless it is right.
     ///

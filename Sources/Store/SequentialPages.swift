@@ -9,6 +9,11 @@ final class SequentialPages {
     private let buffer = Buffer(count: 1 << 20)
     private var start: Int64 = 0
     private var used = 0
+    /// Up to where the kernel was told to begin writing.
+    private var begun: Int64 = 0
+
+    /// So many bytes are given to the disk while more of them come.
+    private static let portion: Int64 = 8 << 20
 
     init(_ file: BackingFile, pageSize: PageSize) {
         self.file = file
@@ -33,5 +38,9 @@ final class SequentialPages {
         )
         start += Int64(used)
         used = 0
+        if start < begun { begun = start }
+        guard start - begun >= Self.portion else { return }
+        file.descriptor.beginWriting(from: begun, count: start - begun)
+        begun = start
     }
 }

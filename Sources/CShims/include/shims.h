@@ -75,6 +75,10 @@ int cshims_unmount(const char *path, int lazily);
 
 // The device number macros.
 unsigned cshims_device_major(dev_t device);
+
+/// sync_file_range(2) with SYNC_FILE_RANGE_WRITE: begins to write what is dirty in a range, and waits for nothing. 0, or -1 and errno.
+int cshims_begin_writing(int fd, int64_t offset, int64_t count);
+
 unsigned cshims_device_minor(dev_t device);
 
 // The WIF… family are macros.
