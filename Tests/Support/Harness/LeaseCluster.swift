@@ -318,7 +318,9 @@ package final class LeaseCluster: Sendable {
         for node in nodes {
             let folder = node.settings.dataFolder + "/dbs/\(Self.database)/diverged"
             guard Files.exists(folder) else { continue }
-            for name in try Files.list(folder).compactMap({ LTXFileName($0.name) }) {
+            // A second file of a name has a number behind it.
+            let names = try Files.list(folder).compactMap { LTXFileName(String($0.name.prefix(37))) }
+            for name in names {
                 counts[node.settings.name, default: 0] += Int(
                     name.maxTXID.rawValue - name.minTXID.rawValue + 1
                 )
