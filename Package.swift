@@ -184,7 +184,7 @@ let package = Package(
                 "Metrics",
             ]
         ),
-        tests("LiteFSTests", ["litefs"]),
+        tests("LiteFSTests", ["litefs", "JSON"]),
         tests("PowerLossTests", ["PowerLoss"]),
 
         .executableTarget(

@@ -23,7 +23,8 @@ extension Node {
         guard link != nil else {
             throw .failed(
                 step: "use lease.type kubernetes",
-                reason: "the node has to be able to change its role, which LITEFS_SUPERVISOR=off does not allow: remove that variable"
+                reason:
+                    "the node has to be able to change its role, which LITEFS_SUPERVISOR=off does not allow: remove that variable"
             )
         }
         let (config, logger, id, stopRequest) = (config, logger, idText, parts.stopRequest)

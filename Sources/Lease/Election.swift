@@ -136,7 +136,8 @@ public struct Election: Sendable {
     public mutating func read(_ stored: StoredLease?, at now: BootTime) {
         // Others than the holder may write to the object; only a renewal says that the holder lives.
         let isNews =
-            seen == nil || stored?.record.holder != record?.holder || stored?.record.renewed != record?.renewed
+            seen == nil || stored?.record.holder != record?.holder
+            || stored?.record.renewed != record?.renewed
         if isNews { seen = now }
         if let holder = stored?.record.holder, holder != candidacy.identity { renewed = nil }
         self.stored = stored
@@ -185,6 +186,7 @@ public struct Election: Sendable {
     /// - Parameters:
     ///   - now: the time.
     ///   - local: what this node has.
+    /// - Returns: the next step.
     public func step(at now: BootTime, _ local: LocalState) -> Step {
         if !isKnown {
             guard hasFailed, let asked else { return .read }

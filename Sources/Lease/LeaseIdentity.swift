@@ -13,6 +13,7 @@ public enum LeaseIdentity {
     /// - Parameters:
     ///   - hostname: its host name.
     ///   - dataDirectory: its data folder, which is made if it is missing.
+    /// - Returns: the name.
     /// - Throws: when the folder, or the machine's boot id, cannot be read.
     public static func ofThisNode(hostname: String, dataDirectory: String) throws(Errno) -> String {
         try Files.makeDirectories(dataDirectory, synchronize: true)

@@ -56,6 +56,8 @@ public final class LeaseKeeper: Sendable {
     private nonisolated(unsafe) var labels: LeaseLabels
     /// What was said last about why the lease is not taken.
     private nonisolated(unsafe) var obstacle: Election.Obstacle?
+    /// What a primary had, oldest first; see `settled`.
+    private nonisolated(unsafe) var samples: [(moment: BootTime, state: LocalState)] = []
     /// When a change of role was asked for.
     private nonisolated(unsafe) var changeAsked: BootTime?
 
@@ -109,6 +111,7 @@ public final class LeaseKeeper: Sendable {
     /// - Parameters:
     ///   - local: what the node has, as far as that can be known before its databases are opened.
     ///   - isStopping: whether the process is to end.
+    /// - Returns: what it is.
     public func begin(_ local: LocalState, isStopping: () -> Bool) -> Role {
         let deadline = BootTime.now + Election.renewal(candidacy.duration)
         var role = Role.replica
@@ -128,7 +131,7 @@ public final class LeaseKeeper: Sendable {
     /// - Parameter local: what the node has; asked before each step, on the thread.
     public func start(_ local: @escaping @Sendable () -> LocalState) {
         let thread = Thread("lease") { [self] in
-            while wait(until: advance(local())) {}
+            while wait(until: advance(settled(local()))) {}
             state.withLock { $0.pointee.hasEnded = true }
             state.wakeAll()
         }
@@ -179,6 +182,23 @@ public final class LeaseKeeper: Sendable {
 
     // MARK: - One step after the other
 
+    /// How old positions are when a renewal records them.
+    private var settling: Duration { min(.seconds(1), candidacy.duration / 10) }
+
+    /// What a renewal records.
+    ///
+    /// Replicas had time to get it: one whose primary dies at the moment of a renewal must not be behind for that alone.
+    private func settled(_ local: LocalState) -> LocalState {
+        guard role == .primary else { return local }
+        let now = BootTime.now
+        samples.append((now, local))
+        guard let old = samples.lastIndex(where: { $0.moment + settling <= now }) else {
+            return LocalState(clusterID: local.clusterID)
+        }
+        samples.removeFirst(old)
+        return LocalState(positions: samples[0].state.positions, clusterID: local.clusterID)
+    }
+
     /// Does what is to be done now.
     ///
     /// - Returns: when there is something to be done again.
@@ -188,7 +208,8 @@ public final class LeaseKeeper: Sendable {
             switch election.step(at: .now, local) {
             case .wait(let moment):
                 judge(local)
-                return min(moment, labels.advance() ?? moment)
+                let next = min(moment, labels.advance() ?? moment)
+                return role == .primary ? min(next, .now + settling) : next
             case .read: read()
             case .write(let record): write(record)
             }
@@ -298,7 +319,8 @@ public final class LeaseKeeper: Sendable {
     }
 
     private func tellObstacle(_ local: LocalState) {
-        guard candidacy.isCandidate, election.isFree(at: .now, local), let found = election.obstacle(local) else {
+        guard candidacy.isCandidate, election.isFree(at: .now, local), let found = election.obstacle(local)
+        else {
             if election.otherHolder != nil { obstacle = nil }
             return
         }

@@ -54,6 +54,8 @@ extension MountedFileSystem {
         }
     }
 
+    /// Finds out what an inode is now.
+    ///
     /// An open database that this node no longer writes, and that its programs take for one with a rollback journal, is lost to them: they
     /// would read pages in the middle of a change, or for ever the same ones. They get errors, and open it again.
     private func identify(_ inode: Inode, _ kept: [UInt64: BackingFile]) {

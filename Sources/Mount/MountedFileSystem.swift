@@ -95,7 +95,8 @@ public final class MountedFileSystem: FileSystem {
     /// - Parameters:
     ///   - forgetName: forgets a name in the root folder.
     ///   - forgetContent: forgets what is cached of an inode.
-    public func forgetEarlier(name forgetName: (String) -> Void, content forgetContent: (InodeNumber) -> Void) {
+    public func forgetEarlier(name forgetName: (String) -> Void, content forgetContent: (InodeNumber) -> Void)
+    {
         if store.roleMayChange { forgetName(".primary") }
         for (inode, name) in replacedInodes.withLock({ $0 }) {
             forgetName(name)

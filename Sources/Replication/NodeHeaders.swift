@@ -14,7 +14,7 @@ public enum NodeHeaders {
     /// The capability to ask for the pages that differ, instead of a whole database.
     public static let difference = "difference"
 
-    /// The newest positions of the database that is compared, newest first, separated by commas: which of them does the primary know?
+    /// The newest positions of the database that is compared, newest first, separated by commas, to learn which of them the primary knows.
     public static let log = "Litefs-Log"
     /// The newest of these that it knows.
     public static let common = "Litefs-Common"

@@ -23,7 +23,8 @@ extension StreamServer {
                 try PageComparison(decoding: request.body)
             }
             var response = try difference(of: name, comparison, nodeID)
-            response.headers[NodeHeaders.common] = common(of: name, request.headers[NodeHeaders.log])?.description
+            response.headers[NodeHeaders.common] =
+                common(of: name, request.headers[NodeHeaders.log])?.description
             return response
         }
     }

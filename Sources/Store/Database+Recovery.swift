@@ -152,7 +152,8 @@ extension Database {
     private func noteOtherVersionBytes(_ content: LogContent) {
         guard let pageSize = table.pageSize else { return }
         let buffer = Buffer(count: pageSize.bytes)
-        LogicalReader(files: files, frames: content.frames, pageSize: pageSize).read(.first, into: buffer.bytes)
+        LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+            .read(.first, into: buffer.bytes)
         guard DatabaseHeader.versionBytes(ofPage1: buffer.bytes) != versionBytes else { return }
         suspect.insert(1...1)
         requestReconcile()

@@ -16,7 +16,8 @@ public enum PrimaryRuns {
     /// The node IDs of the runs.
     static func nodeIDs(in dataDirectory: String) -> [UInt64] {
         guard let bytes = try? Files.read(listPath(dataDirectory), limit: 1 << 20) else { return [] }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { UInt64($0, radix: 16) }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+            .compactMap { UInt64($0, radix: 16) }
     }
 
     /// Notes that a run begins.

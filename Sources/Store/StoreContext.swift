@@ -167,7 +167,10 @@ final class StoreMetrics: Sendable {
                 "Logs copied back by the daemon, because programs wrote without a pause."
             ),
             reaped: counter("ltx_reap_count", "LTX files removed by retention."),
-            faults: counter("fault_count", "Faults that stopped a database from being written or replicated."),
+            faults: counter(
+                "fault_count",
+                "Faults that stopped a database from being written or replicated."
+            ),
             diverged: counter(
                 "diverged_count",
                 "Transactions set aside because the primary does not have them."

@@ -177,6 +177,21 @@ struct HTTPAPITests {
         #expect(ready() == (200, "ready\n"))
     }
 
+    @Test func `a primary whose lease ended says so, and is none that can be used for writing`() throws {
+        let node = TestNode()
+        let api = node.api()
+        node.source.primary.withLock { $0 = true }
+        #expect(try #require(text(get(api, "/info"))).contains(#""isPrimary": true"#))
+        node.set { $0.leaseProblem = "the lease ended 3 s ago, so writes are refused" }
+        let ready = get(api, "/health/ready")
+        #expect(ready.status == 503)
+        #expect(text(ready) == "not ready: the lease ended 3 s ago, so writes are refused\n")
+        let info = try #require(text(get(api, "/info")))
+        #expect(info.contains(#""isPrimary": false"#))
+        #expect(info.contains(#""leaseProblem": "the lease ended 3 s ago, so writes are refused""#))
+        #expect(get(api, "/health/startup").status == 200)
+    }
+
     @Test func `programs may start on a replica that has content, before it knows what the primary has`() {
         let node = TestNode()
         let api = node.api()

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import yaml
 
@@ -35,13 +36,34 @@ class Manifests:
         (config,) = [v["configMap"]["name"] for v in volumes if v["name"] == "config"]
         return self.named("ConfigMap", config)["data"]["litefs.yml"]
 
+    def lease(self, workload):
+        """The section lease of litefs.yml in a StatefulSet's pods."""
+        return yaml.safe_load(self.litefs_yml(workload))["lease"]
+
+    @property
+    def moves(self):
+        """Whether the primary may change; the StatefulSets of a file agree."""
+        (kind,) = {self.lease(workload)["type"] for workload, _ in self.pods()}
+        return kind == "kubernetes"
+
+    def candidates(self):
+        """The pods that may be the primary."""
+        for workload, names in self.pods():
+            candidate = self.lease(workload)["candidate"]
+            if isinstance(candidate, bool):
+                yield from names if candidate else []
+            else:
+                (name,) = re.fullmatch(r"\$\{HOSTNAME == '([^']+)'\}", candidate).groups()
+                yield from (pod for pod in names if pod == name)
+
 
 ALL = [Manifests(path) for path in sorted(FOLDER.glob("*.yaml"))]
 
 
-def labels_of(pod_template, pod_name):
-    """What a selector sees of a pod: the StatefulSet's controller adds one label."""
-    return {**pod_template["metadata"]["labels"], "statefulset.kubernetes.io/pod-name": pod_name}
+def labels_of(pod_template, pod_name, has_lease=False):
+    """What a selector sees of a pod: the StatefulSet's controller adds one label, and the daemon that has the lease another."""
+    role = {"litefs.io/role": "primary"} if has_lease else {}
+    return {**pod_template["metadata"]["labels"], "statefulset.kubernetes.io/pod-name": pod_name, **role}
 
 
 def matches(selector, labels):

@@ -54,8 +54,23 @@ class Messages(unittest.TestCase):
 
     def test_lease_types(self):
         """the page has what the daemon says of lease types that are not there"""
-        self.expect(self.config('"static"', '"kubernetes"'), "must be either 'consul' or 'static', got: 'kubernetes'; write lease")
+        self.expect(self.config('"static"', '"etcd"'), "must be either 'consul' or 'static', got: 'etcd'; write lease")
         self.expect(self.config('"static"', '"consul"'), "lease type 'consul' is not built yet; use 'static'")
+
+    def test_moving_lease(self):
+        """the page has what the daemon says of mistakes with a lease that moves"""
+        self.expect(self.config('"static"', '"kubernetes"'), 'lease.kubernetes.name "" is no name of a Lease object; write a name such as app')
+        lease = (DOCS.parent / "k8s/components/lease/litefs.yml").read_text()
+        for old, new, words in (
+            ("${HOSTNAME}.app", "app-0.app", "does not begin with this node's name (HOSTNAME is \"app-1\"); with this lease it is each node's own URL"),
+            ('"15s"', '"1500ms"', "lease.kubernetes.duration is 1.5s; write whole seconds, from 3s to 1h; 15s is the default"),
+            ("allow-other: true", "allow-other: true\n  passthrough: on", "fuse.passthrough is on, but a primary that loses its lease could not keep"),
+        ):
+            self.assertIn(old, lease)
+            result = check_config(lease.replace(old, new), "app-1")
+            self.expect(result.stdout + result.stderr, words)
+        result = check_config(lease, "app-1", cluster=False)
+        self.expect(result.stdout + result.stderr, "it is not known where the API server is: KUBERNETES_SERVICE_HOST is not set")
 
     def test_clusters(self):
         """the page has what the daemon says of cluster IDs, of second primaries, and of volumes in use"""

@@ -7,13 +7,13 @@ import yaml
 from rendered import ALL, labels_of, matches
 
 
-def selected(manifests, selector):
-    """The names of the pods of StatefulSets that a selector finds."""
+def selected(manifests, selector, primary=None):
+    """The names of the pods of StatefulSets that a selector finds; where the lease moves it may be said who has it."""
     return [
         name
         for workload, names in manifests.pods()
         for name in names
-        if matches(selector, labels_of(workload["spec"]["template"], name))
+        if matches(selector, labels_of(workload["spec"]["template"], name, manifests.moves and name == primary))
     ]
 
 
@@ -39,29 +39,35 @@ class Network(unittest.TestCase):
                     self.assertEqual(selected(manifests, workload["spec"]["selector"]["matchLabels"]), names)
 
     def test_services(self):
-        """the primary's Service finds the candidate, the readers' all or all others, the headless one all"""
+        """the primary's Service finds whoever is it, once ready, the readers' all or all that cannot be, the headless one all"""
         for manifests in ALL:
             with self.subTest(manifests.name):
-                workload, names = next(manifests.pods())
-                primary = names[0]
-                self.assertIn(f"'{primary}'", manifests.litefs_yml(workload))
-                self.assertEqual(selected(manifests, self.service(manifests, "primary")["spec"]["selector"]), [primary])
-                readers = selected(manifests, self.service(manifests, "readers")["spec"]["selector"])
-                self.assertIn(readers, [every_pod(manifests), every_pod(manifests)[1:]])
+                candidates = list(manifests.candidates())
+                primary = self.service(manifests, "primary")["spec"]
+                self.assertNotIn("publishNotReadyAddresses", primary)
+                for candidate in candidates:
+                    self.assertEqual(selected(manifests, primary["selector"], candidate), [candidate])
+                if manifests.moves:
+                    self.assertEqual(selected(manifests, primary["selector"]), [])
+                readers = selected(manifests, self.service(manifests, "readers")["spec"]["selector"], candidates[0])
+                others = [pod for pod in every_pod(manifests) if pod not in candidates]
+                self.assertIn(readers, [every_pod(manifests), others])
+                self.assertTrue(readers)
                 headless = self.service(manifests, "nodes")["spec"]
                 self.assertEqual(selected(manifests, headless["selector"]), every_pod(manifests))
                 self.assertEqual((headless["clusterIP"], headless["publishNotReadyAddresses"]), ("None", True))
 
     def test_advertised(self):
-        """all pods name the same primary, by its name in the headless Service, and pods know their names there"""
+        """all pods name the same primary by its name in the headless Service, or each itself, and pods know their names there"""
         for manifests in ALL:
             with self.subTest(manifests.name):
                 service = self.service(manifests, "nodes")["metadata"]["name"]
                 primary = every_pod(manifests)[0]
                 for workload, _ in manifests.pods():
-                    lease = yaml.safe_load(manifests.litefs_yml(workload))["lease"]
-                    self.assertEqual(lease["hostname"], primary)
-                    self.assertEqual(lease["advertise-url"], f"http://{primary}.{service}:20202")
+                    lease = manifests.lease(workload)
+                    self.assertEqual(lease.get("hostname"), None if manifests.moves else primary)
+                    name = "${HOSTNAME}" if manifests.moves else primary
+                    self.assertEqual(lease["advertise-url"], f"http://{name}.{service}:20202")
                     self.assertEqual(workload["spec"]["serviceName"], service)
 
     def test_ports(self):
@@ -69,7 +75,8 @@ class Network(unittest.TestCase):
         for manifests in ALL:
             for service in manifests.of("Service"):
                 wanted = {p["targetPort"] for p in service["spec"]["ports"]}
-                names = selected(manifests, service["spec"]["selector"])
+                names = selected(manifests, service["spec"]["selector"], next(manifests.candidates()))
+                self.assertTrue(names, f"{manifests.name}: {service['metadata']['name']}")
                 for workload, own in manifests.pods():
                     if not set(own) & set(names):
                         continue
@@ -100,6 +107,8 @@ class Network(unittest.TestCase):
                     # Each protects every pod of the application.
                     found = selected(manifests, policy["spec"]["podSelector"]["matchLabels"])
                     self.assertIn(found, [every_pod(manifests), every_pod(manifests)[1:]])
+                    # Nothing is in the way to the API server.
+                    self.assertEqual(policy["spec"]["policyTypes"], ["Ingress"])
                     for rule in policy["spec"]["ingress"]:
                         ports = [p["port"] for p in rule["ports"]]
                         if 20202 in ports or 4849 in ports:

@@ -90,7 +90,8 @@ class Operations(unittest.TestCase):
             primary.stop()
             shutil.rmtree(primary.data)
             primary.start()
-            donor.says("cannot stream from primary with a different cluster id")
+            for node in (donor, other):
+                node.says("cannot stream from primary with a different cluster id")
             self.assertEqual(rows(donor.mount / "app.db"), [1, 2])
             # As the runbook says: nobody runs, and the primary's volume becomes a copy of a replica's.
             for node in cluster.nodes:

@@ -20,8 +20,9 @@ class Pods(unittest.TestCase):
     def test_files(self):
         """there are manifests of the base, of the examples and of the chart"""
         names = " ".join(manifests.name for manifests in ALL)
-        for expected in ("base", "base-all", "example-app", "chart-minimal", "chart-everything"):
+        for expected in ("base", "base-all", "base-lease", "example-app", "example-app-lease", "chart-minimal", "chart-failover"):
             self.assertIn(expected, names)
+        self.assertEqual({manifests.moves for manifests in ALL}, {True, False})
 
     def test_sidecar_first(self):
         """litefs is a native sidecar, and comes before all other containers"""
@@ -69,17 +70,14 @@ class Pods(unittest.TestCase):
 
         self.each(check)
 
-    def test_one_candidate(self):
-        """the expression for the candidate is true in exactly one pod, the first"""
+    def test_candidates(self):
+        """with a static lease the first pod alone is a candidate; with one that moves all pods of the first StatefulSet are"""
         for manifests in ALL:
-            candidates = []
-            for workload, names in manifests.pods():
-                expression = yaml.safe_load(manifests.litefs_yml(workload))["lease"]["candidate"]
-                (name,) = re.fullmatch(r"\$\{HOSTNAME == '([^']+)'\}", expression).groups()
-                candidates += [pod for pod in names if pod == name]
             with self.subTest(manifests.name):
-                self.assertEqual(len(candidates), 1)
-                self.assertTrue(candidates[0].endswith("-0"))
+                _, names = next(manifests.pods())
+                expected = names if manifests.moves else names[:1]
+                self.assertEqual(list(manifests.candidates()), expected)
+                self.assertTrue(expected[0].endswith("-0"))
 
     def test_hostname(self):
         """no container sets HOSTNAME, and no pod has another host name than its own"""
@@ -112,8 +110,8 @@ class Pods(unittest.TestCase):
 
         self.each(check)
 
-    def test_no_token(self):
-        """no pod has a token for the API server"""
+    def test_token(self):
+        """no container has a token for the API server, but for litefs where the lease moves"""
         for manifests in ALL:
             for workload, _ in manifests.pods():
                 with self.subTest(f"{manifests.name}: {workload['metadata']['name']}"):
@@ -121,12 +119,40 @@ class Pods(unittest.TestCase):
                     self.assertIs(pod["automountServiceAccountToken"], False)
                     account = manifests.named("ServiceAccount", pod["serviceAccountName"])
                     self.assertIs(account["automountServiceAccountToken"], False)
+                    tokens = [v["name"] for v in pod["volumes"] if "serviceAccountToken" in str(v)]
+                    self.assertEqual(tokens, ["token"] if manifests.moves else [])
+                    having = [c["name"] for c in pod["initContainers"] + pod["containers"] if mount_of(c, "token")]
+                    self.assertEqual(having, ["litefs"] if manifests.moves else [])
+                    if manifests.moves:
+                        # Where the daemon looks, and what it needs there: lease.kubernetes has no other paths.
+                        where = mount_of(sidecar_of(workload), "token")
+                        self.assertEqual(where["mountPath"], "/var/run/secrets/kubernetes.io/serviceaccount")
+                        self.assertIs(where["readOnly"], True)
+                        (volume,) = [v for v in pod["volumes"] if v["name"] == "token"]
+                        self.assertEqual(set(re.findall(r"'path': '([^']+)'", str(volume))), {"token", "ca.crt", "namespace"})
+                        self.assertEqual(set(manifests.lease(workload)["kubernetes"]), {"name", "duration"})
+
+    def test_rights(self):
+        """where the lease moves the account has a Role, which names the Lease of litefs.yml; elsewhere there is none"""
+        for manifests in ALL:
+            with self.subTest(manifests.name):
+                roles, bindings = manifests.of("Role"), manifests.of("RoleBinding")
+                self.assertEqual(manifests.of("ClusterRole") + manifests.of("ClusterRoleBinding"), [])
+                if not manifests.moves:
+                    self.assertEqual(roles + bindings, [])
+                    continue
+                ((role,), (binding,)) = roles, bindings
+                (subject,) = binding["subjects"]
+                self.assertEqual((binding["roleRef"]["kind"], binding["roleRef"]["name"]), ("Role", role["metadata"]["name"]))
+                named = [name for rule in role["rules"] for name in rule.get("resourceNames", [])]
+                for workload, _ in manifests.pods():
+                    self.assertEqual(named, [manifests.lease(workload)["kubernetes"]["name"]])
+                    self.assertEqual(subject["name"], workload["spec"]["template"]["spec"]["serviceAccountName"])
 
     def test_kept_data(self):
         """the volume of a pod that may be the primary is kept"""
         def check(manifests, workload, names):
-            candidate = yaml.safe_load(manifests.litefs_yml(workload))["lease"]["candidate"]
-            if not any(f"'{name}'" in candidate for name in names):
+            if not set(names) & set(manifests.candidates()):
                 return
             policy = workload["spec"]["persistentVolumeClaimRetentionPolicy"]
             self.assertEqual(policy, {"whenDeleted": "Retain", "whenScaled": "Retain"})

@@ -24,7 +24,11 @@ import Testing
         Position(txid: TXID(txid), postApply: Checksum(rawValue: 1 << 63 | checksum))
     }
 
-    private func held(by holder: String, renewed: String = "t1", _ change: (inout LeaseRecord) -> Void = { _ in })
+    private func held(
+        by holder: String,
+        renewed: String = "t1",
+        _ change: (inout LeaseRecord) -> Void = { _ in }
+    )
         -> StoredLease
     {
         var record = LeaseRecord()
@@ -184,7 +188,9 @@ import Testing
             $0.takeover = "a"
         }
         election.read(stored, at: at(0))
-        let record = try #require(written(election.step(at: at(0), LocalState(positions: ["a": position(3)]))))
+        let record = try #require(
+            written(election.step(at: at(0), LocalState(positions: ["a": position(3)])))
+        )
         #expect(record.takeover.isEmpty)
         // What others are measured by from now on.
         #expect(record.positions == ["a": position(3)])
@@ -223,15 +229,19 @@ import Testing
         var election = Election(candidacy())
         #expect(election.release(fresh) == nil)
         _ = election.wrote(held(by: "a_1"), sent: at(0))
-        let record = try #require(election.release(LocalState(positions: ["db": position(8)], clusterID: "LFSC1")))
+        let record = try #require(
+            election.release(LocalState(positions: ["db": position(8)], clusterID: "LFSC1"))
+        )
         #expect(record.holder.isEmpty && record.positions == ["db": position(8)])
         var other = Election(candidacy("b"))
         other.read(StoredLease(record: record, version: "9"), at: at(1))
         #expect(
-            written(other.step(at: at(1), LocalState(positions: ["db": position(8)], clusterID: "LFSC1"))) != nil
+            written(other.step(at: at(1), LocalState(positions: ["db": position(8)], clusterID: "LFSC1")))
+                != nil
         )
         #expect(
-            written(other.step(at: at(1), LocalState(positions: ["db": position(7)], clusterID: "LFSC1"))) == nil
+            written(other.step(at: at(1), LocalState(positions: ["db": position(7)], clusterID: "LFSC1")))
+                == nil
         )
     }
 

@@ -1,3 +1,4 @@
+import JSON
 import Testing
 
 @testable import litefs
@@ -91,6 +92,14 @@ import Testing
     ])
     func writesSizes(count: Int64, text: String) {
         #expect(StatusTable.bytes(count) == text)
+    }
+
+    @Test func aPrimaryWhoseLeaseEndedSaysSo() throws {
+        let info =
+            #"{"isPrimary": false, "leaseProblem": "the lease ended 3 s ago", "primary": {"hostname": ""}}"#
+        let table = StatusTable(url: "http://x", try JSONValue.parse(Array(info.utf8), limit: 1 << 10))
+        #expect(table.lines[1] == "primary that takes no writes: the lease ended 3 s ago")
+        #expect(!table.isWell)
     }
 
     @Test func mountsWithDefaults() throws {

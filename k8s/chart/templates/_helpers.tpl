@@ -23,7 +23,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{/* litefs.yml; the primary's pod and the readers' have the same, but for lease.databases. Context: root, readers. */}}
+{{/* Whether the primary may change: not empty if so. */}}
+{{- define "litefs.moves" -}}
+{{- if eq .Values.lease.type "kubernetes" }}true{{ end -}}
+{{- end -}}
+
+{{/* The name of the Lease object. */}}
+{{- define "litefs.leaseName" -}}
+{{- .Values.lease.name | default (include "litefs.name" .) -}}
+{{- end -}}
+
+{{/* What finds the primary's pod among those that litefs.selector finds. */}}
+{{- define "litefs.primarySelector" -}}
+{{- if include "litefs.moves" . -}}
+litefs.io/role: primary
+{{- else -}}
+statefulset.kubernetes.io/pod-name: {{ include "litefs.name" . }}-0
+{{- end -}}
+{{- end -}}
+
+{{/* litefs.yml. Readers differ by lease.databases, and are no candidates of a lease that moves. Context: root, readers. */}}
 {{- define "litefs.config" -}}
 {{- $name := include "litefs.name" .root -}}
 {{- $litefs := .root.Values.litefs -}}
@@ -37,9 +56,17 @@ http:
   addr: ":20202"
 lease:
   type: {{ .root.Values.lease.type | quote }}
+  {{- if include "litefs.moves" .root }}
+  candidate: {{ not .readers }}
+  advertise-url: {{ printf "http://${HOSTNAME}.%s:20202" $name | quote }}
+  kubernetes:
+    name: {{ include "litefs.leaseName" .root | quote }}
+    duration: {{ .root.Values.lease.duration | quote }}
+  {{- else }}
   candidate: {{ printf "${HOSTNAME == '%s-0'}" $name }}
   hostname: {{ printf "%s-0" $name | quote }}
   advertise-url: {{ printf "http://%s-0.%s:20202" $name $name | quote }}
+  {{- end }}
   {{- if and .readers $litefs.databases }}
   databases: {{ toJson $litefs.databases }}
   {{- end }}
@@ -111,6 +138,12 @@ log:
     - name: mount
       mountPath: {{ .Values.litefs.mountPath }}
       mountPropagation: Bidirectional
+    {{- if include "litefs.moves" . }}
+    # No other container has the token: whoever may patch pods can have another image run in this one.
+    - name: token
+      mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+      readOnly: true
+    {{- end }}
   resources: {{- toYaml .Values.litefs.resources | nindent 4 }}
   securityContext:
     # What mountPropagation Bidirectional asks for.
@@ -206,6 +239,25 @@ spec:
         # SQLite's temporary files, which do not belong on the mount.
         - name: tmp
           emptyDir: {}
+        {{- if include "litefs.moves" $root }}
+        # The account's token for litefs alone, as it would be mounted automatically for all containers.
+        - name: token
+          projected:
+            sources:
+              - serviceAccountToken:
+                  path: token
+                  expirationSeconds: 3607
+              - configMap:
+                  name: kube-root-ca.crt
+                  items:
+                    - key: ca.crt
+                      path: ca.crt
+              - downwardAPI:
+                  items:
+                    - path: namespace
+                      fieldRef:
+                        fieldPath: metadata.namespace
+        {{- end }}
         {{- if $values.zeroCache.enabled }}
         - name: replicator
           configMap:
