@@ -161,6 +161,37 @@ struct LeaseTests {
             #expect(try cluster.transitions() == 2)
         }
     }
+
+    @Test(arguments: [false, true])
+    func `A commit that waits for the disk while the lease goes is not acknowledged`(
+        isKilled: Bool
+    ) async throws {
+        try await withLeaseCluster(3, isKilled ? "sync-killed" : "sync-stopped", isStarted: false) {
+            cluster in
+            let former = try #require(cluster.nodes.first)
+            // The daemon stops itself when a commit is written, and its program waits for the sync.
+            try former.start(environment: ["LITEFS_FAULTS": "wal.sync=stop@40"])
+            for node in cluster.nodes where node !== former { try node.start() }
+            try cluster.startWriters()
+            let daemon = try #require(former.daemonPID)
+            try eventually("the daemon stops itself") {
+                text(of: "/proc/\(daemon)/status").contains("State:\tT")
+            }
+            let first = try cluster.firstCommit(after: .now, except: former)
+            let writer = try cluster.writer(of: former)
+            let count = writer.acknowledgments.count
+            Glibc.kill(daemon, isKilled ? SIGKILL : SIGCONT)
+            try eventually("the commit is refused, or not") {
+                !writer.refusals.isEmpty || writer.acknowledgments.count > count
+            }
+            #expect(
+                writer.acknowledgments.count == count,
+                "\(first) came before \(writer.acknowledgments.last as Any)"
+            )
+            try cluster.expectOneHistory()
+            #expect(try former.info()["isPrimary"] == .boolean(false))
+        }
+    }
 }
 
 /// Waits until a replica has what the primary has now.
