@@ -5,7 +5,9 @@ import Testing
 
 @Suite struct FaultPlanTests {
     @Test func `A plan says for each point what happens at which hits`() throws {
-        let plan = try FaultPlan("ltx.rename=kill@2,database.write=ENOSPC@10-40,ltx.rename=EIO@7+,wal.sync=stop@3")
+        let plan = try FaultPlan(
+            "ltx.rename=kill@2,database.write=ENOSPC@10-40,ltx.rename=EIO@7+,wal.sync=stop@3"
+        )
         #expect(plan.rules[.ltxRename]?.map(\.action) == [.kill, .fail(.io)])
         #expect(plan.rules[.ltxRename]?.map(\.hits) == [2...2, 7...Int.max])
         #expect(plan.rules[.databaseWrite]?.map(\.action) == [.fail(.noSpace)])
