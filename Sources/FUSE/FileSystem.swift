@@ -159,7 +159,7 @@ public protocol FileSystem: AnyObject, Sendable {
         caller: Caller
     ) throws(Errno)
     /// Puts a file's content on disk.
-    func synchronize(_ inode: InodeNumber, dataOnly: Bool) throws(Errno)
+    func synchronize(_ inode: InodeNumber, dataOnly: Bool, caller: Caller) throws(Errno)
     /// Reserves space as fallocate(2) does.
     func allocate(_ inode: InodeNumber, mode: Int32, offset: Int64, length: Int64) throws(Errno)
     /// Removes a file's name.

@@ -301,7 +301,7 @@ private func addNameOperations(to table: inout fuse_lowlevel_ops) {
         guard let pointer else { return }
         let request = Request(pointer: pointer)
         request.answer { () throws(Errno) in
-            try request.fileSystem.synchronize(inode, dataOnly: dataOnly != 0)
+            try request.fileSystem.synchronize(inode, dataOnly: dataOnly != 0, caller: request.caller)
         }
     }
     table.fsyncdir = { pointer, inode, _, _ in

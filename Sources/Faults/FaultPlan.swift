@@ -12,6 +12,7 @@ public struct FaultPlan: Sendable {
         case torn
         case fail(Errno)
         case short
+        case stop
         case note
     }
 
@@ -55,6 +56,7 @@ public struct FaultPlan: Sendable {
         case "kill": .kill
         case "torn": .torn
         case "short": .short
+        case "stop": .stop
         case "note": .note
         case "EIO": .fail(.io)
         case "ENOSPC": .fail(.noSpace)
@@ -81,8 +83,8 @@ public struct FaultPlanError: Error, CustomStringConvertible {
     init(_ reason: String) {
         description = """
             \(FaultPlan.variable): \(reason)
-            It is NAME=ACTION@HITS, several of them separated by commas: ACTION is kill, torn, EIO, ENOSPC, EDQUOT, short or \
-            note; HITS is N, N-M or N+; NAME is * or one of:
+            It is NAME=ACTION@HITS, several of them separated by commas: ACTION is kill, torn, EIO, ENOSPC, EDQUOT, short, \
+            stop or note; HITS is N, N-M or N+; NAME is * or one of:
             \(FaultPoint.allCases.map { "  " + $0.rawValue }.joined(separator: "\n"))
             """
     }

@@ -45,6 +45,7 @@ public enum Faults {
     public static func pass(_ point: FaultPoint) throws(Errno) {
         switch action(point) {
         case nil, .note: return
+        case .stop: kill(getpid(), SIGSTOP)
         case .kill, .torn: die()
         case .short: throw .noSpace
         case .fail(let errno): throw errno
@@ -62,6 +63,8 @@ public enum Faults {
         switch action(point) {
         case nil, .note:
             return
+        case .stop:
+            kill(getpid(), SIGSTOP)
         case .kill:
             die()
         case .torn:

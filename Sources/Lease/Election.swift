@@ -86,6 +86,10 @@ public struct Election: Sendable {
     private var isKnown = false
     /// When the present holder's last renewal was seen, or that there is no record.
     private var seen: BootTime?
+    /// When the record was read or written the last time.
+    private var looked: BootTime?
+    /// When it was read after a time in which it could not be.
+    private var regained: BootTime?
     /// When the record was asked for the last time, or written.
     private var asked: BootTime?
     /// When the last renewal of this node was sent that succeeded, and nobody else held the lease since.
@@ -102,6 +106,10 @@ public struct Election: Sendable {
 
     /// How much earlier the permit ends than others may take the lease, for clocks that do not run alike.
     static func margin(_ duration: Duration) -> Duration { duration / 10 }
+
+    /// How long a holder has to renew its lease once the record can be read again, which it could not be either: nobody takes it for gone because
+    /// the API server was. Longer than a request and the pause after it.
+    static func grace(_ duration: Duration) -> Duration { duration / 2 }
 
     /// The time after which something that failed is tried again.
     static func retry(_ duration: Duration) -> Duration { min(.seconds(1), duration / 15) }
@@ -139,6 +147,8 @@ public struct Election: Sendable {
             seen == nil || stored?.record.holder != record?.holder
             || stored?.record.renewed != record?.renewed
         if isNews { seen = now }
+        if let looked, looked + Self.renewal(candidacy.duration) < now { regained = now }
+        looked = now
         if let holder = stored?.record.holder, holder != candidacy.identity { renewed = nil }
         self.stored = stored
         (isKnown, hasFailed) = (true, false)
@@ -154,7 +164,7 @@ public struct Election: Sendable {
     public mutating func wrote(_ stored: StoredLease, sent: BootTime) -> BootTime {
         self.stored = stored
         (isKnown, hasFailed) = (true, false)
-        (seen, asked) = (sent, sent)
+        (seen, asked, looked) = (sent, sent, sent)
         guard isHolder else {
             renewed = nil
             return sent
@@ -216,7 +226,9 @@ public struct Election: Sendable {
     private func free(_ local: LocalState) -> BootTime {
         guard let seen else { return BootTime(nanoseconds: .max) }
         guard let record else { return local.clusterID.isEmpty ? seen : seen + candidacy.duration }
-        return record.holder.isEmpty ? seen : seen + record.duration
+        guard !record.holder.isEmpty else { return seen }
+        let end = seen + record.duration
+        return regained.map { max(end, $0 + Self.grace(record.duration)) } ?? end
     }
 
     /// Whether nobody holds the lease now.

@@ -521,10 +521,10 @@ public final class MountedFileSystem: FileSystem {
     }
 
     /// Puts a file on disk.
-    public func synchronize(_ number: InodeNumber, dataOnly: Bool) throws(Errno) {
+    public func synchronize(_ number: InodeNumber, dataOnly: Bool, caller: Caller) throws(Errno) {
         switch try inodes.inode(number).kind {
         case .database(let database, let kind, let file):
-            try database.synchronize(kind, file, dataOnly: dataOnly)
+            try database.synchronize(kind, file, dataOnly: dataOnly, isOwn: isOwn(caller))
         case .local(let file?):
             try FaultPoint.localSync.pass()
             if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }

@@ -423,11 +423,17 @@ final class Applier: @unchecked Sendable {
     /// Once.
     private func publish(_ received: ReceivedTransaction) throws(StoreError) {
         guard let name = received.header.fileName else { return }
-        if !received.isPublished { try rename(received, to: name) }
+        if !received.isPublished {
+            if received.replacesAll {
+                try mappedFile("set aside", database.log.directory) { () throws(Errno) in
+                    try database.setDivergedAside()
+                }
+            }
+            try rename(received, to: name)
+        }
         if received.replacesAll, !received.hasReplaced {
             try mappedFile("remove", database.log.directory) { () throws(Errno) in
                 try FaultPoint.receivedUnlink.pass()
-                try database.setDivergedAside(except: name)
                 try database.log.removeAll(except: name)
             }
             received.hasReplaced = true

@@ -24,24 +24,21 @@ extension Database {
     /// Sets aside the files of the log with transactions that were committed here, when this node was the primary, and that the primary does
     /// not have.
     ///
-    /// Invariant: none of them is removed before it has its name in the other folder, on disk.
+    /// Before the primary's content gets its name in the log, which one of them may have.
     ///
-    /// - Parameter kept: the file that replaces all others.
+    /// Invariant: none of them is removed before it has its name in the other folder, on disk; nothing in there is ever replaced.
+    ///
     /// - Throws: when they cannot be set aside; then nothing is to be removed.
-    func setDivergedAside(except kept: LTXFileName) throws(Errno) {
+    func setDivergedAside() throws(Errno) {
         guard !context.madeHere.isEmpty else { return }
         let common = locked { replica.common?.txid ?? .zero }
         let diverged = log.files.filter { file in
-            file.name != kept && file.name.maxTXID > common
+            file.name.maxTXID > common
                 && header(of: file).map { context.madeHere.contains($0.nodeID) } ?? false
         }
         guard let first = diverged.first, let last = diverged.last else { return }
         try Files.makeDirectories(divergedDirectory, synchronize: true)
-        for file in diverged {
-            let path = divergedDirectory + "/\(file.name)"
-            try Files.unlink(path, ifExists: true)
-            try Files.link(log.path(of: file.name), path)
-        }
+        for file in diverged { try setAside(file) }
         try Files.synchronizeDirectory(divergedDirectory)
         let count = last.name.maxTXID.rawValue - first.name.minTXID.rawValue + 1
         counters.diverged.increment(by: count)
@@ -49,6 +46,20 @@ extension Database {
             "database \"\(name)\": \(count) transactions (\(first.name.minTXID) to \(last.name.maxTXID)) were committed here when this node was the "
                 + "primary, and the present primary does not have them: their files are set aside in \(divergedDirectory)"
         )
+    }
+
+    /// Gives a file a name in the folder: its own one, or, when this node lost another transaction of that number before, with a number behind.
+    private func setAside(_ file: LTXFile) throws(Errno) {
+        let source = log.path(of: file.name)
+        let own = try Files.status(source)
+        var (path, number) = (divergedDirectory + "/\(file.name)", 1)
+        while let other = try? Files.status(path) {
+            // It is there from an attempt that a crash ended.
+            if (other.device, other.inode) == (own.device, own.inode) { return }
+            number += 1
+            path = divergedDirectory + "/\(file.name).\(number)"
+        }
+        try Files.link(source, path)
     }
 
     private func header(of file: LTXFile) -> LTXHeader? {

@@ -147,7 +147,18 @@ extension Database {
     }
 
     /// Puts a file on disk.
-    public func synchronize(_ kind: DatabaseFileKind, _ file: BackingFile, dataOnly: Bool) throws(Errno) {
+    ///
+    /// For SQLite it may be the last step of a commit, so it is refused when the commit must not be acknowledged any more (L1).
+    public func synchronize(
+        _ kind: DatabaseFileKind,
+        _ file: BackingFile,
+        dataOnly: Bool,
+        isOwn: Bool
+    ) throws(Errno) {
+        // What a program wrote when this node was the primary.
+        if !context.options.isPrimary, context.options.roleMayChange, !isOwn, kind != .shm {
+            throw .readOnlyFileSystem
+        }
         switch kind {
         case .database:
             try FaultPoint.databaseSync.pass()
@@ -157,7 +168,21 @@ extension Database {
         case .shm: break
         }
         if dataOnly { try file.descriptor.synchronizeData() } else { try file.descriptor.synchronize() }
-        locked { wasSynced = true }
+        try locked { () throws(Errno) in
+            wasSynced = true
+            try checkPermitAfterSync(kind)
+        }
+    }
+
+    /// Without a commit since the last sync there is nothing to acknowledge: what is synced is for a checkpoint, or a rollback (L3).
+    private func checkPermitAfterSync(_ kind: DatabaseFileKind) throws(Errno) {
+        switch kind {
+        case .wal, .wal2:
+            if position.txid != syncedTXID { try checkPermitToCommit() }
+            syncedTXID = position.txid
+        case .database: try checkPermit(.database)
+        case .journal, .shm: break
+        }
     }
 
     /// Puts the records of commits on disk before SQLite knows that its checkpoint is: then it may restart the log.

@@ -103,6 +103,8 @@ public final class Database: @unchecked Sendable {
     var lastDatabaseChange = MonotonicTime.now
     /// Whether the application synced since the last commit: then LTX files are synced too.
     var wasSynced = false
+    /// The position when the log was put on disk the last time.
+    var syncedTXID = TXID.zero
     /// Pages whose committed content may differ from the table.
     var suspect = PageSet()
     /// The log has a format that is not known, so nothing can be captured or compared before it is gone.

@@ -35,7 +35,7 @@ final class TinyFileSystem: FileSystem {
     func isDirect(_ inode: InodeNumber) -> Bool { false }
     func entry(of inode: InodeNumber) throws(Errno) -> Entry { entry(inode) }
     func release(_ inode: InodeNumber) {}
-    func synchronize(_ inode: InodeNumber, dataOnly: Bool) throws(Errno) {}
+    func synchronize(_ inode: InodeNumber, dataOnly: Bool, caller: Caller) throws(Errno) {}
     func synchronizeDirectory(_ inode: InodeNumber) throws(Errno) {}
 
     func setAttributes(

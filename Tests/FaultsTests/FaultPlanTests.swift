@@ -5,12 +5,15 @@ import Testing
 
 @Suite struct FaultPlanTests {
     @Test func `A plan says for each point what happens at which hits`() throws {
-        let plan = try FaultPlan("ltx.rename=kill@2,database.write=ENOSPC@10-40,ltx.rename=EIO@7+")
+        let plan = try FaultPlan(
+            "ltx.rename=kill@2,database.write=ENOSPC@10-40,ltx.rename=EIO@7+,wal.sync=stop@3"
+        )
         #expect(plan.rules[.ltxRename]?.map(\.action) == [.kill, .fail(.io)])
         #expect(plan.rules[.ltxRename]?.map(\.hits) == [2...2, 7...Int.max])
         #expect(plan.rules[.databaseWrite]?.map(\.action) == [.fail(.noSpace)])
         #expect(plan.rules[.databaseWrite]?.map(\.hits) == [10...40])
-        #expect(plan.rules.count == 2)
+        #expect(plan.rules[.walSync]?.map(\.action) == [.stop])
+        #expect(plan.rules.count == 3)
     }
 
     @Test func `A star is every point`() throws {

@@ -100,8 +100,7 @@ import Testing
     @Test func waitsForTheDurationThatTheHolderWasPromised() {
         var election = Election(candidacy())
         let long = held(by: "b_1") { $0.duration = .seconds(60) }
-        election.read(long, at: at(0))
-        election.read(long, at: at(59))
+        for second in 0..<60 { election.read(long, at: at(Double(second))) }
         #expect(written(election.step(at: at(59.9), fresh)) == nil)
         #expect(written(election.step(at: at(60), fresh)) != nil)
     }
@@ -111,7 +110,7 @@ import Testing
         election.read(held(by: "b_1"), at: at(0))
         var touched = held(by: "b_1")
         touched.version = "other"
-        election.read(touched, at: at(14))
+        for second in 1..<15 { election.read(touched, at: at(Double(second))) }
         #expect(written(election.step(at: at(15), fresh)) != nil)
     }
 
@@ -160,6 +159,35 @@ import Testing
         election.read(held(by: ""), at: at(0))
         #expect(election.step(at: at(1), fresh) == .wait(until: at(5)))
         #expect(election.step(at: at(100), fresh) == .read)
+    }
+
+    /// Whoever could not read the record cannot know that its holder could not write it either.
+    @Test func afterATimeWithoutAServerTheHolderMayRenewItsLeaseFirst() {
+        var election = Election(candidacy())
+        election.read(held(by: "b_1"), at: at(0))
+        for second in 1..<40 { election.failed(at: at(Double(second))) }
+        for second in 40..<48 {
+            election.read(held(by: "b_1"), at: at(Double(second)))
+            #expect(!election.isFree(at: at(Double(second)), fresh))
+        }
+        var renewed = election
+        renewed.read(held(by: "b_1", renewed: "t2"), at: at(47))
+        #expect(!renewed.isFree(at: at(61.9), fresh))
+        // Half of the duration is enough for one that lives.
+        #expect(election.isFree(at: at(47.5), fresh))
+        #expect(written(election.step(at: at(47.5), fresh)) != nil)
+    }
+
+    @Test func aRequestThatFailsNowAndThenDelaysNothing() {
+        var election = Election(candidacy())
+        for second in 0..<15 {
+            if second % 4 == 3 {
+                election.failed(at: at(Double(second)))
+            } else {
+                election.read(held(by: "b_1"), at: at(Double(second)))
+            }
+        }
+        #expect(election.isFree(at: at(15), fresh))
     }
 
     // MARK: - L5

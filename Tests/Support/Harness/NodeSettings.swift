@@ -28,6 +28,8 @@ package struct NodeSettings: Sendable {
     ///
     /// `LITEFS_TEST_PASSTHROUGH` says it for all tests.
     package var passthrough = CurrentProcess.environment("LITEFS_TEST_PASSTHROUGH") ?? "auto"
+    /// The lines of the section `lease`, without indentation; nil for a static one.
+    package var lease: [String]?
     /// More lines for each section, without indentation.
     package var sections: [String: [String]] = [:]
     /// Lines at the end of the file.
@@ -67,7 +69,7 @@ package struct NodeSettings: Sendable {
         add("http", ["addr: \"\(host):\(port)\""])
         add(
             "lease",
-            [
+            lease ?? [
                 "type: static", "candidate: \(isPrimary)", "hostname: \"\(primaryHost)\"",
                 "advertise-url: \"http://\(primaryAddress):\(primaryPort)\"", "reconnect-delay: 100ms",
             ]

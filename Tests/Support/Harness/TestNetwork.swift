@@ -91,6 +91,11 @@ package final class NetworkPort: Sendable {
     /// Puts the cable in again.
     package func connect() throws { try network.configure(network.hub, ["link set \(name) up"]) }
 
+    /// Loses packets from this port to an address without a word, or no longer: other nodes are reached as before.
+    package func lose(to address: String, _ isLost: Bool) throws {
+        try network.configure(namespace, ["route \(isLost ? "add" : "del") blackhole \(address)"])
+    }
+
     /// Loses packets between this port and another while all interfaces stay up.
     package func lose(_ loss: Loss, to other: NetworkPort) throws {
         switch loss {

@@ -8,6 +8,7 @@ import Glibc
 //     workload read PATH STOP_FILE                              reads until STOP_FILE exists
 //     workload hold PATH STOP_FILE                              keeps a read transaction open until STOP_FILE exists
 //     workload wal2 PATH SHADOW COUNT SWITCH                    commits in wal2 mode; prints each acknowledged number
+//     workload insist PATH NODE FIRST PAUSE keep|reopen         commits numbered rows until it is killed, refused or not
 //     workload serve FOLDER                                     carries out statements from standard input
 
 let words = CommandLine.arguments
@@ -40,13 +41,22 @@ do {
     case "wal2" where words.count == 6:
         guard let count = Int(words[4]), let switchAt = UInt32(words[5]) else { exit(2) }
         try WAL2Writer(path: words[2], shadow: words[3], switchAt: switchAt).run(count)
+    case "insist" where words.count == 7:
+        guard let first = Int64(words[4]), let pause = UInt32(words[5]) else { exit(2) }
+        let insister = Insister(
+            path: words[2],
+            node: words[3],
+            pause: pause,
+            opensAgain: words[6] == "reopen"
+        )
+        try insister.run(from: first)
     case "serve" where words.count == 3:
         var server = StatementServer(folder: words[2])
         server.run()
     default:
         say(
             "usage: workload write|append PATH JOURNAL_MODE SEED plain|mixed COUNT [PAUSE] | read PATH STOP | hold PATH STOP | "
-                + "wal2 PATH SHADOW COUNT SWITCH | serve FOLDER"
+                + "wal2 PATH SHADOW COUNT SWITCH | insist PATH NODE FIRST PAUSE keep|reopen | serve FOLDER"
         )
         exit(2)
     }
