@@ -27,14 +27,14 @@ extension Node {
                     "the node has to be able to change its role, which LITEFS_SUPERVISOR=off does not allow: remove that variable"
             )
         }
-        let (config, logger, id, stopRequest) = (config, logger, idText, parts.stopRequest)
-        return try parts.run("find out who is the primary") {
+        let (config, logger, id, stopRequest, link) = (config, logger, idText, parts.stopRequest, link)
+        return try parts.start("find out who is the primary", undoing: "give the lease up") {
             let candidacy = try Self.candidacy(config)
             let service = try KubernetesLease(Self.options(config))
-            // Whoever stops the node now does not wait for an answer; later the lease is given up with it.
+            // Whoever stops the node now does not wait for an answer.
             let isBeginning = Guarded(true)
             defer { isBeginning.withLock { $0.pointee = false } }
-            stopRequest.onRequest { if isBeginning.withLock({ $0.pointee }) { service.cancel() } }
+            stopRequest.onRequest { if isBeginning.withLock({ $0.pointee }) { service.interrupt() } }
             logger.info(
                 "Using Kubernetes lease: \(service.name) hostname=\(candidacy.hostname) advertise-url=\(candidacy.advertiseURL) "
                     + "candidate=\(candidacy.isCandidate)"
@@ -42,11 +42,15 @@ extension Node {
             return NodeLease(
                 service,
                 candidacy,
-                local: Store.recordedState(in: config.data.dir),
+                local: Self.recordedState(in: config.data.dir),
                 nodeID: id,
                 logger: logger,
                 isStopping: { stopRequest.isRequested }
             )
+        } stop: { lease in
+            // A node that goes without having served holds nothing that others could not have.
+            lease.halt()
+            if link?.isHandingOver != true { lease.release(LocalState()) }
         }
     }
 
@@ -76,7 +80,42 @@ extension Node {
         return options
     }
 
-    /// Keeps the lease, or looks for one that is free, from now on.
+    /// Settles what this process is, and begins to renew the lease of a primary, whose databases may take long to open.
+    ///
+    /// Invariant (L8): a primary begins with content that was the primary's, or that a replica left in good order. Whatever else is here is first
+    /// looked at as a replica does it, which believes its records more than its files.
+    func settle(_ lease: NodeLease, isTakeover: Bool) {
+        guard lease.isMoving, lease.isPrimary else { return }
+        if PrimaryRuns.hasLeftContent(in: config.data.dir)
+            || Store.isContentCertain(in: config.data.dir, isTakeover: isTakeover)
+        {
+            return startLease(lease)
+        }
+        logger.info(
+            "this node has the lease, and looks at its databases as a replica first: it did not stop in order"
+        )
+        lease.followFirst()
+    }
+
+    private func startLease(_ lease: NodeLease) {
+        let (logger, link) = (logger, link)
+        lease.start { role in
+            logger.info("this node is to be the \(role): its daemon is replaced")
+            link?.send(LinkMessage(.replace, "this node becomes the \(role)"))
+        }
+    }
+
+    /// Compares what a primary has with what its lease says that it has (L5).
+    func checkContent(_ store: Store, _ lease: NodeLease) throws(StartError) {
+        guard lease.isMoving else { return }
+        lease.know { store.leaseState }
+        guard lease.isPrimary, let obstacle = lease.contentObstacle(store.leaseState) else { return }
+        lease.halt()
+        lease.release(LocalState())
+        throw .failed(step: "go on as the primary", reason: obstacle)
+    }
+
+    /// Keeps the lease, or looks for one that is free, until the node stops.
     ///
     /// Started last, so that it is ended first: a primary gives the lease up while its streams can still carry the last transactions.
     func keepLease(
@@ -87,22 +126,19 @@ extension Node {
     ) throws(StartError) {
         guard lease.isMoving else { return }
         metrics.gauge("litefs_lease_valid_seconds", help: "For how long commits may be acknowledged.") {
-            lease.isPrimary ? lease.permit.remaining.seconds : 0
+            lease.isPrimary ? lease.permit.remaining?.seconds ?? 0 : 0
         }
         metrics.collect(
             "litefs_lease_errors_total",
             help: "Requests about the lease that failed.",
             kind: .counter
         ) { [MetricSample(Double(lease.errorCount), labels: [:])] }
-        let (logger, link) = (logger, link)
+        let link = link
         _ = try parts.start("keep the lease", undoing: "hand the lease over") {
-            lease.start({ store.leaseState }) { role in
-                logger.info("this node is to be the \(role): its daemon is replaced")
-                link?.send(LinkMessage(.replace, "this node becomes the \(role)"))
-            }
+            if !lease.isPrimary { startLease(lease) }
             return lease
         } stop: { lease in
-            guard lease.isPrimary, link?.isHandingOver != true else { return lease.stop() }
+            guard lease.isPrimary, link?.isHandingOver != true else { return lease.halt() }
             Self.handOver(lease, store, streams)
         }
     }
@@ -111,32 +147,50 @@ extension Node {
     private static let handOverPatience = Duration.seconds(3)
 
     /// Gives the lease up so that the next primary has everything (L5), and tells replicas so by the end of their streams.
+    ///
+    /// Invariant: the permit is closed, and nobody renews any more, before the positions are read that the next one must have.
     private static func handOver(_ lease: NodeLease, _ store: Store, _ streams: StreamServer) {
-        lease.permit.end()
+        lease.permit.close()
+        lease.halt()
         let deadline = MonotonicTime.now + handOverPatience
         store.awaitRecords(until: deadline)
         _ = streams.drain(deadline: deadline)
-        lease.stop(releasing: store.leaseState)
+        var final = store.leaseState
+        // What could not be stored is the last of them all the same: nobody else has it.
+        for database in store.databases { final.positions?[database.name.text] = database.announcedPosition }
+        lease.release(final)
         streams.stop()
+    }
+
+    /// What a data directory says whose databases are not open yet.
+    private static func recordedState(in dataDirectory: String) -> LocalState {
+        let recorded = Store.recorded(in: dataDirectory)
+        return LocalState(
+            positions: Dictionary(uniqueKeysWithValues: recorded.positions.map { ($0.key.text, $0.value) }),
+            clusterID: recorded.clusterID?.description ?? "",
+            hasBeen: { name, position in
+                guard let name = try? DatabaseName(name) else { return false }
+                return Store.hasBeen(at: position, name, in: dataDirectory)
+            }
+        )
     }
 }
 
 extension Store {
-    /// What the lease has to know of this node.
+    /// What the lease has to know of this node; asking waits for no database.
     fileprivate var leaseState: LocalState {
         var positions: [String: Position] = [:]
-        for database in databases where database.announcedPosition.txid != .zero {
-            positions[database.name.text] = database.announcedPosition
-        }
-        return LocalState(positions: positions, clusterID: clusterID?.description ?? "")
-    }
-
-    /// The same for a data directory whose databases are not open yet, as far as the transaction files say it.
-    fileprivate static func recordedState(in dataDirectory: String) -> LocalState {
-        let (positions, clusterID) = recorded(in: dataDirectory)
+        for database in databases { positions[database.name.text] = database.log.newestPosition }
         return LocalState(
-            positions: Dictionary(uniqueKeysWithValues: positions.map { ($0.key.text, $0.value) }),
-            clusterID: clusterID?.description ?? ""
+            positions: positions.filter { $0.value.txid != .zero },
+            clusterID: clusterID?.description ?? "",
+            doubtful: isPrimary ? nil : databases.first(where: \.isDoubtful)?.name.text,
+            hasBeen: { [weak self] name, position in
+                guard let self, let name = try? DatabaseName(name), let database = self.database(name) else {
+                    return false
+                }
+                return database.hasBeen(at: position)
+            }
         )
     }
 }

@@ -49,12 +49,23 @@ extension Node {
         guard options.roleMayChange, !options.isPrimary,
             PrimaryRuns.hasLeftContent(in: options.dataDirectory)
         else { return }
-        try parts.run("recover the content of the former primary") {
+        try parts.run("recover the content of the former primary") { () throws in
             var former = options
             former.isPrimary = true
             former.endOfEarlier = max(endOfEarlier, .seconds(1))
             let store = try Store(options: former, logger: logger, registry: MetricsRegistry())
+            let troubles = store.databases.compactMap { database in
+                database.unrecordedReason.map { "database \"\(database.name)\": \($0)" }
+            }
             if options.isTakeover { store.handOver() } else { store.close() }
+            guard troubles.isEmpty || options.isTakeover else {
+                throw StartError.failed(
+                    step: "record what this node committed when it was the primary",
+                    reason: troubles.joined(separator: "; ")
+                        + "; it does not follow another primary before that is done, because the commits would be lost"
+                )
+            }
+            for trouble in troubles { logger.error("commits of the former primary may be lost: \(trouble)") }
             try PrimaryRuns.recovered(in: options.dataDirectory)
         }
     }
@@ -215,7 +226,10 @@ extension Node {
                     events.primaryChanged(hostname: isConnected ? lease.primary?.hostname : nil)
                     if !isConnected { lease.wake() }
                 },
-                ready: { readiness.reach() }
+                ready: {
+                    store.noteFollowed()
+                    readiness.reach()
+                }
             )
         )
         state.follow(client)

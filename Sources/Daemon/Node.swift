@@ -56,8 +56,10 @@ public struct Node: Sendable {
             metrics.gauge("litefs_lag_seconds", help: "How far this node is behind the primary.") { 0 }
         }
         let inherited = try parts.run("go on with the mount") { try inherit(lease) }
+        settle(lease, isTakeover: inherited != nil)
         let server = try listen(parts)
         let store = try openStore(lease, parts, inherited)
+        try checkContent(store, lease)
         if inherited == nil {
             outwaitEarlierMounts(store)
             store.noteHidden(try prepareMountFolder(parts))

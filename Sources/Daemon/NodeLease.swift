@@ -12,8 +12,9 @@ import Synchronization
 ///
 /// For a static lease all of it stands in the settings. Thread-safe.
 final class NodeLease: Sendable {
-    /// Whether this process is the primary's daemon; for its whole life.
-    let isPrimary: Bool
+    private let role: Atomic<Bool>
+    /// Whether this process is the primary's daemon; for its whole life, once it was settled.
+    var isPrimary: Bool { role.load(ordering: .relaxed) }
     /// Whether this node may be the primary.
     let isCandidate: Bool
     /// Whether another daemon of this node may have the other role.
@@ -29,6 +30,7 @@ final class NodeLease: Sendable {
     /// What the thread of the lease tells, before and after there is somebody who listens.
     final class Relay: Sendable {
         struct Listeners {
+            var local: (@Sendable () -> LocalState)?
             var roleChanged: (@Sendable (Role) -> Void)?
             var holderChanged: (@Sendable (LeaseRecord?) -> Void)?
         }
@@ -38,7 +40,7 @@ final class NodeLease: Sendable {
 
     /// A lease that the settings decide.
     init(static lease: StaticLease) {
-        isPrimary = lease.isPrimary
+        role = Atomic(lease.isPrimary)
         isCandidate = lease.isPrimary
         roleMayChange = false
         permit = .forEver
@@ -73,7 +75,7 @@ final class NodeLease: Sendable {
                 holderChanged: { holder in relay.listeners.withLock { $0.holderChanged }?(holder) }
             )
         )
-        isPrimary = keeper.begin(local, isStopping: isStopping) == .primary
+        role = Atomic(keeper.begin(local, isStopping: isStopping) == .primary)
         isCandidate = candidacy.isCandidate
         roleMayChange = candidacy.isCandidate
         advertiseURL = candidacy.advertiseURL
@@ -99,25 +101,32 @@ final class NodeLease: Sendable {
     /// Why a primary may not acknowledge commits; nil when it may.
     var problem: String? {
         guard isPrimary, !permit.holds else { return nil }
-        return "the lease ended \(-permit.remaining.nanoseconds / 1_000_000_000) s ago, so writes are refused"
+        let ended = permit.remaining.map { -$0.nanoseconds / 1_000_000_000 }
+        return "the lease \(ended.map { "ended \($0) s ago" } ?? "is not held"), so writes are refused"
             + (keeper?.lastError.map { ": \($0)" } ?? "")
     }
 
     /// How many requests about the lease failed.
     var errorCount: UInt64 { keeper?.errorCount ?? 0 }
 
+    // MARK: - Life
+
+    /// Begins as a replica although the lease was taken: what is here is not known to be what the lease was taken for.
+    func followFirst() { role.store(false, ordering: .relaxed) }
+
     /// Goes on with the agreement.
     ///
-    /// - Parameters:
-    ///   - local: what this node has.
-    ///   - roleChanged: this process is to be replaced by one with the other role.
-    func start(
-        _ local: @escaping @Sendable () -> LocalState,
-        roleChanged: @escaping @Sendable (Role) -> Void
-    ) {
+    /// - Parameter roleChanged: this process is to be replaced by one with the other role.
+    func start(roleChanged: @escaping @Sendable (Role) -> Void) {
         relay.listeners.withLock { $0.roleChanged = roleChanged }
-        keeper?.start(local)
+        keeper?
+            .start(as: isPrimary ? .primary : .replica) { [relay] in
+                relay.listeners.withLock { $0.local }?() ?? LocalState()
+            }
     }
+
+    /// Says what this node has from now on.
+    func know(_ local: @escaping @Sendable () -> LocalState) { relay.listeners.withLock { $0.local = local } }
 
     /// Has `client` follow whoever holds the lease.
     func lead(_ client: StreamClient) {
@@ -128,6 +137,15 @@ final class NodeLease: Sendable {
     /// The primary's stream ended: perhaps it gave the lease up.
     func wake() { keeper?.wake() }
 
-    /// Ends the agreement; with `final`, gives the lease up.
-    func stop(releasing final: LocalState? = nil) { keeper?.stop(releasing: final) }
+    /// Ends the agreement; the lease stays as it is.
+    func halt() { keeper?.halt() }
+
+    /// Gives the lease up, if this node holds it; after `halt`.
+    func release(_ final: LocalState) {
+        permit.close()
+        keeper?.release(final)
+    }
+
+    /// Why the databases that this node has are not those for which it holds the lease; nil when they are.
+    func contentObstacle(_ local: LocalState) -> String? { keeper?.contentObstacle(local) }
 }

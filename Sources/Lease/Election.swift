@@ -43,16 +43,27 @@ public struct Candidacy: Equatable, Sendable {
 }
 
 /// What this node has, as far as the lease is concerned.
-public struct LocalState: Equatable, Sendable {
-    /// How far each database is; nil while that is not known.
+public struct LocalState: Sendable {
+    /// How far each database is, as its transaction files say; nil while that is not known.
     public var positions: [String: Position]?
     /// The cluster that it belongs to; empty while it belongs to none.
     public var clusterID = ""
+    /// A database whose content is in doubt, so that it must not be the primary's; nil when there is none.
+    public var doubtful: String?
+    /// Whether a database of this node, which is further, has been at a position: by its transaction files, as far as they can tell.
+    public var hasBeen: @Sendable (_ database: String, _ position: Position) -> Bool
 
     /// Joins them.
-    public init(positions: [String: Position]? = nil, clusterID: String = "") {
+    public init(
+        positions: [String: Position]? = nil,
+        clusterID: String = "",
+        doubtful: String? = nil,
+        hasBeen: @escaping @Sendable (_ database: String, _ position: Position) -> Bool = { _, _ in true }
+    ) {
         self.positions = positions
         self.clusterID = clusterID
+        self.doubtful = doubtful
+        self.hasBeen = hasBeen
     }
 }
 
@@ -76,8 +87,10 @@ public struct Election: Sendable {
         case otherCluster(lease: String, local: String)
         /// This node has no data yet, and the cluster has.
         case noCluster(lease: String)
-        /// A database of this node is behind the recorded position, or beside it.
+        /// A database of this node is behind the recorded position, or has another history.
         case behind(database: String, recorded: Position, local: Position)
+        /// It is not known what a database of this node holds.
+        case doubtful(database: String)
     }
 
     private let candidacy: Candidacy
@@ -86,6 +99,8 @@ public struct Election: Sendable {
     private var isKnown = false
     /// When the present holder's last renewal was seen, or that there is no record.
     private var seen: BootTime?
+    /// The longest duration that the record had since: who writes a shorter one does not shorten what the holder was promised.
+    private var promised = Duration.zero
     /// When the record was read or written the last time.
     private var looked: BootTime?
     /// When it was read after a time in which it could not be.
@@ -107,8 +122,9 @@ public struct Election: Sendable {
     /// How much earlier the permit ends than others may take the lease, for clocks that do not run alike.
     static func margin(_ duration: Duration) -> Duration { duration / 10 }
 
-    /// How long a holder has to renew its lease once the record can be read again, which it could not be either: nobody takes it for gone because
-    /// the API server was. Longer than a request and the pause after it.
+    /// How long a holder has to renew its lease once the record can be read again, which the holder could not do either.
+    ///
+    /// Nobody takes it for gone because the API server was. Longer than a request and the pause after it.
     static func grace(_ duration: Duration) -> Duration { duration / 2 }
 
     /// The time after which something that failed is tried again.
@@ -146,7 +162,8 @@ public struct Election: Sendable {
         let isNews =
             seen == nil || stored?.record.holder != record?.holder
             || stored?.record.renewed != record?.renewed
-        if isNews { seen = now }
+        if isNews { (seen, promised) = (now, .zero) }
+        promised = max(promised, stored?.record.duration ?? .zero)
         if let looked, looked + Self.renewal(candidacy.duration) < now { regained = now }
         looked = now
         if let holder = stored?.record.holder, holder != candidacy.identity { renewed = nil }
@@ -165,6 +182,7 @@ public struct Election: Sendable {
         self.stored = stored
         (isKnown, hasFailed) = (true, false)
         (seen, asked, looked) = (sent, sent, sent)
+        promised = stored.record.duration
         guard isHolder else {
             renewed = nil
             return sent
@@ -203,13 +221,21 @@ public struct Election: Sendable {
             let next = asked + Self.retry(candidacy.duration)
             return now < next ? .wait(until: next) : .read
         }
-        if isHolder || stored == nil && renewed != nil { return holderStep(at: now, local) }
+        if mayGoOn(at: now, local) { return holderStep(at: now, local) }
         let next = (asked ?? now) + look
         guard candidacy.isCandidate else { return now < next ? .wait(until: next) : .read }
         let free = free(local)
         if free > now { return now < next ? .wait(until: min(next, free)) : .read }
         if obstacle(local) == nil { return .write(taken(local)) }
         return now < next ? .wait(until: next) : .read
+    }
+
+    /// Whether this node goes on with a lease of its own, or with one that was removed while it held.
+    private func mayGoOn(at now: BootTime, _ local: LocalState) -> Bool {
+        guard candidacy.isCandidate, clusterObstacle(local) == nil else { return false }
+        if isHolder { return true }
+        guard stored == nil, let renewed else { return false }
+        return now < renewed + candidacy.duration
     }
 
     private func holderStep(at now: BootTime, _ local: LocalState) -> Step {
@@ -227,8 +253,8 @@ public struct Election: Sendable {
         guard let seen else { return BootTime(nanoseconds: .max) }
         guard let record else { return local.clusterID.isEmpty ? seen : seen + candidacy.duration }
         guard !record.holder.isEmpty else { return seen }
-        let end = seen + record.duration
-        return regained.map { max(end, $0 + Self.grace(record.duration)) } ?? end
+        let end = seen + promised
+        return regained.map { max(end, $0 + Self.grace(promised)) } ?? end
     }
 
     /// Whether nobody holds the lease now.
@@ -238,18 +264,31 @@ public struct Election: Sendable {
 
     /// Why this node must not take the lease although nobody holds it; nil when it may.
     public func obstacle(_ local: LocalState) -> Obstacle? {
-        guard let record else { return nil }
-        if !record.clusterID.isEmpty, record.clusterID != local.clusterID {
-            return local.clusterID.isEmpty
-                ? .noCluster(lease: record.clusterID)
-                : .otherCluster(lease: record.clusterID, local: local.clusterID)
-        }
+        guard let record else { return local.doubtful.map { .doubtful(database: $0) } }
+        if let obstacle = clusterObstacle(local) { return obstacle }
+        if let database = local.doubtful { return .doubtful(database: database) }
         if record.takeover == candidacy.hostname, !record.takeover.isEmpty { return nil }
+        return positionObstacle(local)
+    }
+
+    /// Whether the lease is another cluster's.
+    private func clusterObstacle(_ local: LocalState) -> Obstacle? {
+        guard let record, !record.clusterID.isEmpty, record.clusterID != local.clusterID else { return nil }
+        return local.clusterID.isEmpty
+            ? .noCluster(lease: record.clusterID)
+            : .otherCluster(lease: record.clusterID, local: local.clusterID)
+    }
+
+    /// The first database of which this node lacks what is recorded.
+    ///
+    /// One that is further may have got there on another way: a former primary with transactions that nobody else has.
+    public func positionObstacle(_ local: LocalState) -> Obstacle? {
+        guard let record else { return nil }
         for (name, recorded) in record.positions.sorted(by: { $0.key < $1.key }) {
             let present = local.positions?[name] ?? .zero
-            if present.txid < recorded.txid || present.txid == recorded.txid && present != recorded {
-                return .behind(database: name, recorded: recorded, local: present)
-            }
+            if present == recorded { continue }
+            if present.txid > recorded.txid, local.hasBeen(name, recorded) { continue }
+            return .behind(database: name, recorded: recorded, local: present)
         }
         return nil
     }
@@ -259,29 +298,33 @@ public struct Election: Sendable {
     private func taken(_ local: LocalState) -> LeaseRecord {
         var record = renewal(local)
         record.transitions += 1
-        record.takeover = ""
         return record
     }
 
     private func renewal(_ local: LocalState) -> LeaseRecord {
         var record = record ?? LeaseRecord()
         record.holder = candidacy.identity
-        record.duration = candidacy.duration
+        // Another process of this node may still count on the longer one.
+        record.duration =
+            isHolder && renewed == nil ? max(record.duration, candidacy.duration) : candidacy.duration
+        // Said of a lease that nobody holds.
+        record.takeover = ""
         record.hostname = candidacy.hostname
         record.advertiseURL = candidacy.advertiseURL
         record.pod = candidacy.pod
         if !local.clusterID.isEmpty { record.clusterID = local.clusterID }
-        // A daemon that begins has not read its databases yet.
-        if let positions = local.positions { record.positions = positions }
+        // A daemon that begins has not read its databases yet, and what they recorded may be less than they hold.
+        if !isHolder || renewed != nil, let positions = local.positions { record.positions = positions }
         return record
     }
 
-    /// The record that gives the lease up, with the last position of every database.
+    /// The record that gives the lease up, with the last position of every database, or with those that it has.
     ///
     /// Nil unless this node holds it.
     public func release(_ local: LocalState) -> LeaseRecord? {
-        guard isHolder else { return nil }
-        var record = renewal(local)
+        guard isHolder, var record else { return nil }
+        if let positions = local.positions { record.positions = positions }
+        if !local.clusterID.isEmpty { record.clusterID = local.clusterID }
         record.holder = ""
         return record
     }

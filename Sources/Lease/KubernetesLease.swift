@@ -1,6 +1,7 @@
 import HTTP
 import JSON
 import POSIX
+import Synchronization
 
 /// The record as a Lease of a Kubernetes API server.
 ///
@@ -37,7 +38,8 @@ public final class KubernetesLease: LeaseService {
     let namespace: String
     /// Without a slash at the end.
     let url: String
-    private let client: HTTPClient
+    private let client: Mutex<HTTPClient>
+    private let limits: HTTPClient.Limits
 
     /// Finds out where server and namespace are; asks nobody yet.
     ///
@@ -54,7 +56,8 @@ public final class KubernetesLease: LeaseService {
         limits.stall = options.requestLimit
         limits.request = options.requestLimit
         limits.responseBody = Self.answerLimit
-        client = HTTPClient(trust: .file(options.caFile), limits: limits)
+        self.limits = limits
+        client = Mutex(HTTPClient(trust: .file(options.caFile), limits: limits))
     }
 
     /// Reads the object; nil when there is none.
@@ -102,8 +105,15 @@ public final class KubernetesLease: LeaseService {
         guard answer.status == 200 else { throw failure(answer, of: call) }
     }
 
-    /// Ends calls that are under way, and later ones at once.
-    public func cancel() { client.cancel() }
+    /// Ends calls that are under way; later ones are made.
+    public func interrupt() {
+        let next = HTTPClient(trust: .file(options.caFile), limits: limits)
+        let present = client.withLock { client in
+            defer { client = next }
+            return client
+        }
+        present.cancel()
+    }
 
     // MARK: - One request
 
@@ -165,7 +175,8 @@ public final class KubernetesLease: LeaseService {
             bytes = writer.bytes
         }
         do throws(HTTPClientError) {
-            return try client.request(call.verb.method, url + call.path, headers: headers, body: bytes)
+            return try client.withLock { $0 }
+                .request(call.verb.method, url + call.path, headers: headers, body: bytes)
         } catch {
             let text = "cannot \(call.action): \(error)"
             switch error.kind {

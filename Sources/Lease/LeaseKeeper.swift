@@ -58,11 +58,19 @@ public final class LeaseKeeper: Sendable {
     private nonisolated(unsafe) var obstacle: Election.Obstacle?
     /// What a primary had, oldest first; see `settled`.
     private nonisolated(unsafe) var samples: [(moment: BootTime, state: LocalState)] = []
-    /// When a change of role was asked for.
+    /// When a change of role was asked for, and how often.
     private nonisolated(unsafe) var changeAsked: BootTime?
+    private nonisolated(unsafe) var changesAsked = 0
+    /// Until when this node leaves the lease to others, because it could not become the primary.
+    private nonisolated(unsafe) var restsUntil = BootTime(nanoseconds: 0)
 
     /// A change of role that did not come about is asked for again after this time.
     private static let changePatience = Duration.seconds(10)
+    /// So often; then the lease is given up, and left to others for a time.
+    private static let mostChanges = 3
+    private static let rest = Duration.seconds(60)
+    /// `begin` takes no longer than this, because programs may wait for the process.
+    private static let longestBeginning = Duration.seconds(5)
     /// How long a request that is under way may still take when the keeper ends, if the lease is to be given up.
     private static let stopPatience = Duration.milliseconds(500)
 
@@ -101,6 +109,13 @@ public final class LeaseKeeper: Sendable {
     /// Why the last request failed; nil when it did not.
     public var lastError: String? { state.withLock { $0.pointee.lastError } }
 
+    /// Why the databases of this node are not those of the lease that it holds; nil when they are.
+    ///
+    /// After `begin`, before `start`.
+    public func contentObstacle(_ local: LocalState) -> String? {
+        election.isHolder ? election.positionObstacle(local)?.text(service.name, candidacy) : nil
+    }
+
     // MARK: - Life
 
     /// Finds out what this node is.
@@ -113,7 +128,7 @@ public final class LeaseKeeper: Sendable {
     ///   - isStopping: whether the process is to end.
     /// - Returns: what it is.
     public func begin(_ local: LocalState, isStopping: () -> Bool) -> Role {
-        let deadline = BootTime.now + Election.renewal(candidacy.duration)
+        let deadline = BootTime.now + min(Self.longestBeginning, Election.renewal(candidacy.duration))
         var role = Role.replica
         while !isStopping() {
             let next = advance(local)
@@ -121,15 +136,18 @@ public final class LeaseKeeper: Sendable {
             if election.isRead || next > deadline { break }
             pause(max(.milliseconds(1), next - BootTime.now))
         }
-        self.role = role
-        labels.want(role)
         return role
     }
 
-    /// Goes on as what `begin` said.
+    /// Goes on as the primary or as a replica, on a thread of its own.
     ///
-    /// - Parameter local: what the node has; asked before each step, on the thread.
-    public func start(_ local: @escaping @Sendable () -> LocalState) {
+    /// - Parameters:
+    ///   - role: what `begin` said; or a replica, although the lease was taken, when it cannot be the primary at once.
+    ///   - local: what the node has; asked before each step, on the thread.
+    public func start(as role: Role, _ local: @escaping @Sendable () -> LocalState) {
+        self.role = role
+        labels.want(role)
+        if role == .replica { events.forbidden() }
         let thread = Thread("lease") { [self] in
             while wait(until: advance(settled(local()))) {}
             state.withLock { $0.pointee.hasEnded = true }
@@ -144,27 +162,29 @@ public final class LeaseKeeper: Sendable {
         state.wakeAll()
     }
 
-    /// Ends the thread.
+    /// Ends the thread; the lease stays as it is.
     ///
-    /// - Parameter final: what the node has, to give the lease up with, so that another node can have it at once; nil to leave it as it is.
-    ///   Then commits are refused already, and these positions have the last of them (L5).
-    public func stop(releasing final: LocalState? = nil) {
-        let deadline = MonotonicTime.now + Self.stopPatience
-        let hasEnded = state.withLock { state in
-            state.pointee.isStopping = true
-            self.state.wakeAll()
-            if final != nil {
-                while !state.pointee.hasEnded, self.state.wait(until: deadline) {}
-            }
-            return state.pointee.hasEnded
-        }
-        if !hasEnded || final == nil { service.cancel() }
+    /// Returns when nothing is written any more.
+    public func halt() {
+        var deadline = MonotonicTime.now + Self.stopPatience
+        state.withLock { $0.pointee.isStopping = true }
+        state.wakeAll()
         let thread = thread.withLock { thread in
             defer { thread.pointee = nil }
             return thread.pointee
         }
-        thread?.join()
-        if let final { release(final) }
+        guard let thread else { return }
+        while true {
+            let hasEnded = state.withLock { state in
+                while !state.pointee.hasEnded, self.state.wait(until: deadline) {}
+                return state.pointee.hasEnded
+            }
+            if hasEnded { break }
+            // It may have begun another request by then.
+            service.interrupt()
+            deadline = .now + .milliseconds(20)
+        }
+        thread.join()
     }
 
     /// Waits; false when the keeper stops.
@@ -205,6 +225,14 @@ public final class LeaseKeeper: Sendable {
     private func advance(_ local: LocalState) -> BootTime {
         // A round has a read and a write at most; more of them are others' writes that came first.
         for _ in 0..<8 {
+            if isStopping { return .now }
+            if election.isHolder, role == .replica, let database = local.doubtful {
+                release(
+                    LocalState(),
+                    because: "it is not known what database \"\(database)\" of this node holds"
+                )
+            }
+            if BootTime.now < restsUntil, !election.isHolder { return rest() }
             switch election.step(at: .now, local) {
             case .wait(let moment):
                 judge(local)
@@ -216,6 +244,14 @@ public final class LeaseKeeper: Sendable {
         }
         judge(local)
         return .now + Election.retry(candidacy.duration)
+    }
+
+    private var isStopping: Bool { state.withLock { $0.pointee.isStopping } }
+
+    /// Leaves the lease to others for a while, but looks who has it.
+    private func rest() -> BootTime {
+        read()
+        return min(restsUntil, .now + .seconds(1))
     }
 
     private func read() {
@@ -305,7 +341,7 @@ public final class LeaseKeeper: Sendable {
         case .replica where election.isRenewed:
             change(to: .primary) {}
         case .replica, nil:
-            changeAsked = nil
+            (changeAsked, changesAsked) = (nil, 0)
             tellObstacle(local)
         }
     }
@@ -314,7 +350,13 @@ public final class LeaseKeeper: Sendable {
         let now = BootTime.now
         if let changeAsked, now < changeAsked + Self.changePatience { return }
         if changeAsked == nil { tell() }
+        if role == .primary, changesAsked == Self.mostChanges {
+            (changeAsked, changesAsked) = (nil, 0)
+            restsUntil = now + Self.rest
+            return release(LocalState(), because: "this node could not become the primary")
+        }
         changeAsked = now
+        changesAsked += 1
         events.roleChanged(role)
     }
 
@@ -331,12 +373,27 @@ public final class LeaseKeeper: Sendable {
 
     // MARK: - The end
 
-    private func release(_ local: LocalState) {
+    /// Gives the lease up, so that another node can have it at once; nothing happens unless this node holds it.
+    ///
+    /// Invariant (L5): commits are refused already, for good, and these positions have the last of them. Not while the thread runs.
+    ///
+    /// - Parameter final: what the node has; without positions those that are recorded stay.
+    public func release(_ final: LocalState) { release(final, because: nil) }
+
+    private func release(_ local: LocalState, because reason: String?) {
         guard let record = election.release(local), let base = election.base else { return }
-        logger.info("\(nodeID): exiting primary, destroying lease")
+        if let reason {
+            logger.error("\(nodeID): the lease is given up: \(reason)")
+        } else {
+            logger.info("\(nodeID): exiting primary, destroying lease")
+        }
+        let sent = BootTime.now
         do throws(LeaseError) {
-            _ = try service.replace(base, by: record)
+            _ = election.wrote(try service.replace(base, by: record), sent: sent)
+        } catch .conflict {
+            election.conflicted()
         } catch {
+            election.failed(at: .now)
             logger.warning(
                 "\(nodeID): \(service.name) cannot be given up, so another node can have it only in \(candidacy.duration): \(error)"
             )

@@ -10,7 +10,9 @@ extension Election.Obstacle {
                 + "(\(lease)): start a node that has its data, or, for a new cluster, stop all nodes and delete the Lease"
         case .behind(let database, let recorded, let local):
             "cannot become primary, database \"\(database)\" is at \(local) here, and was at \(recorded) when \(lease) was last renewed: "
-                + "start a node that has it; or, to go on without what is missing, annotate the Lease with litefs.io/takeover=\(candidacy.hostname)"
+                + "start a node that has it, or wait for it; or, to go on without what is missing, annotate the Lease with litefs.io/takeover=\(candidacy.hostname)"
+        case .doubtful(let database):
+            "cannot become primary, it is not known yet what database \"\(database)\" of this node holds: a primary has to be compared with"
         }
     }
 }

@@ -73,6 +73,7 @@ extension MountedFileSystem {
             mayBeDatabase(place.name),
             case .local = inode.kind
         else { return false }
+        guard store.mayCommit else { throw .readOnlyFileSystem }
         let name: DatabaseName
         do throws(DatabaseNameError) {
             name = try DatabaseName(place.name)
@@ -248,7 +249,10 @@ extension MountedFileSystem {
         keepOpenFile(of: place)
         switch try resolve(place, isOwn: isOwn) {
         case nil:
-            if !caller.isRepeated { throw .noEntry }
+            // On a node that may not commit any more the name went without the transaction that it ends.
+            guard caller.isRepeated,
+                store.mayCommit || (try? inodes.rootName(of: place)).map(store.staysLocal) == true
+            else { throw .noEntry }
         case .folder, .statusFolder:
             throw .isDirectory
         case .special(.status) where isOwn:
@@ -390,6 +394,11 @@ extension MountedFileSystem {
         for place in [old, new] { try checkLocalChange(place) }
         guard flags & ~1 == 0 else { throw .invalidArgument }
         let target = try resolve(new, isOwn: false)
+        if store.roleMayChange, !store.mayCommit,
+            ![old, new].allSatisfy({ (try? inodes.rootName(of: $0)).map(store.staysLocal) == true })
+        {
+            throw .readOnlyFileSystem
+        }
         guard let source = try resolve(old, isOwn: false) else {
             guard caller.isRepeated, target != nil else { throw .noEntry }
             return inodes.renamed(old, to: new)

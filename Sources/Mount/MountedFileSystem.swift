@@ -496,7 +496,7 @@ public final class MountedFileSystem: FileSystem {
         switch inode.kind {
         case .database(let database, let kind, let file):
             // What the recovery found in the log may be captured; written again it would be taken for a change.
-            if caller.isRepeated, kind == .wal || kind == .wal2, store.isPrimary,
+            if caller.isRepeated, kind == .wal || kind == .wal2, store.mayCommit,
                 file.contains(bytes, at: offset)
             {
                 return

@@ -102,7 +102,11 @@ final class Applier: @unchecked Sendable {
         do throws(StoreError) {
             try apply(received)
             done(received)
-            database.locked { database.fault = nil }
+            let wasTorn = database.locked {
+                defer { (database.fault, database.replica.isTorn) = (nil, false) }
+                return database.replica.isTorn
+            }
+            if wasTorn, !database.isShownOnMount, received.header.commit > 0 { show(true) }
             database.context.transactionsAppeared(in: database)
             if let log, log.run({ $0.framesToCopy >= Self.checkpointFrames }) { checkpoint() }
             changeMode()

@@ -34,7 +34,8 @@ extension Database {
         let common = locked { replica.common?.txid ?? .zero }
         let diverged = log.files.filter { file in
             file.name.maxTXID > common
-                && header(of: file).map { context.madeHere.contains($0.nodeID) } ?? false
+                && TransactionLog.header(of: log.path(of: file.name))
+                    .map { context.madeHere.contains($0.nodeID) } ?? false
         }
         guard let first = diverged.first, let last = diverged.last else { return }
         try Files.makeDirectories(divergedDirectory, synchronize: true)
@@ -49,7 +50,8 @@ extension Database {
     }
 
     /// Gives a file a name in the folder: its own one, or, when this node lost another transaction of that number before, with a number behind.
-    private func setAside(_ file: LTXFile) throws(Errno) {
+    func setAside(_ file: LTXFile) throws(Errno) {
+        try Files.makeDirectories(divergedDirectory, synchronize: true)
         let source = log.path(of: file.name)
         let own = try Files.status(source)
         var (path, number) = (divergedDirectory + "/\(file.name)", 1)
@@ -61,34 +63,69 @@ extension Database {
         }
         try Files.link(source, path)
     }
+}
 
-    private func header(of file: LTXFile) -> LTXHeader? {
-        guard let descriptor = try? FileDescriptor.open(log.path(of: file.name), .readOnly) else {
-            return nil
+extension Database {
+    /// Whether the database has been at a position from which it is further now, as far as its transaction files can tell.
+    public func hasBeen(at position: Position) -> Bool {
+        log.hasBeen(at: position, madeHere: context.madeHere)
+    }
+
+    /// Why commits that it holds have no record; nil when all have one.
+    public var unrecordedReason: String? {
+        locked {
+            if let fault { return fault }
+            if let failure = logFailure ?? unrecorded { return "\(failure)" }
+            return queue.isEmpty ? nil : "\(queue.count) commits are not stored"
         }
-        let buffer = Buffer(count: LTXHeader.byteCount)
-        guard (try? descriptor.read(into: buffer.bytes, at: 0)) == LTXHeader.byteCount else { return nil }
-        return try? LTXHeader(decoding: UnsafeRawBufferPointer(buffer.bytes))
+    }
+
+    /// Whether it is not known what it holds, on a replica.
+    public var isDoubtful: Bool {
+        shown.withLock { $0.isDoubtful }
     }
 }
 
 extension TransactionLog {
-    /// Whether this was a position of the database, as far as the log goes back.
-    public func knows(_ position: Position) -> Bool {
-        if let next = file(after: position.txid) {
-            let preApply = next.preApply ?? Self.preApply(of: path(of: next.name))
-            if next.name.minTXID.rawValue == position.txid.rawValue + 1, preApply == position.postApply {
-                return true
-            }
+    /// The position after the newest file; zero without any.
+    public var newestPosition: Position {
+        guard let file = newest, let postApply = file.postApply ?? Self.postApply(of: path(of: file.name))
+        else {
+            return .zero
         }
-        guard let last = files.last(where: { $0.name.maxTXID == position.txid }) else { return false }
-        return (last.postApply ?? Self.postApply(of: path(of: last.name))) == position.postApply
+        return Position(txid: file.name.maxTXID, postApply: postApply)
     }
 
-    private static func preApply(of path: String) -> Checksum? {
+    /// Whether this was a position of the database, as far as the log goes back.
+    public func knows(_ position: Position) -> Bool { checksum(after: position.txid) == position.postApply }
+
+    /// Whether the database has been at a position from which it is further now, as far as can be told.
+    ///
+    /// A file that goes on beyond the position hides what was there. One that came from a primary has everything that was then: that is trusted. One
+    /// that was made here may be what the present history lacks.
+    func hasBeen(at position: Position, madeHere: Set<UInt64>) -> Bool {
+        if let checksum = checksum(after: position.txid) { return checksum == position.postApply }
+        guard let covering = file(after: position.txid) else { return false }
+        let nodeID = Self.header(of: path(of: covering.name))?.nodeID
+        return nodeID.map { !madeHere.contains($0) } ?? false
+    }
+
+    /// The checksum of the database after a transaction; nil when no file ends or begins there.
+    private func checksum(after txid: TXID) -> Checksum? {
+        if let last = files.last(where: { $0.name.maxTXID == txid }) {
+            return last.postApply ?? Self.postApply(of: path(of: last.name))
+        }
+        guard let next = file(after: txid), next.name.minTXID.rawValue == txid.rawValue + 1 else {
+            return nil
+        }
+        return next.preApply ?? Self.header(of: path(of: next.name))?.preApply
+    }
+
+    /// The header of a file; nil when it has none that can be read.
+    static func header(of path: String) -> LTXHeader? {
         guard let descriptor = try? FileDescriptor.open(path, .readOnly) else { return nil }
         let buffer = Buffer(count: LTXHeader.byteCount)
         guard (try? descriptor.read(into: buffer.bytes, at: 0)) == LTXHeader.byteCount else { return nil }
-        return try? LTXHeader(decoding: UnsafeRawBufferPointer(buffer.bytes)).preApply
+        return try? LTXHeader(decoding: UnsafeRawBufferPointer(buffer.bytes))
     }
 }

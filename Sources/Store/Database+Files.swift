@@ -1,5 +1,6 @@
 import Capture
 import Faults
+import LTX
 import POSIX
 import SQLiteFormat
 
@@ -103,7 +104,6 @@ extension Database {
                 return try file.descriptor.truncate(to: size)
             }
             try checkChange(isOwn: isOwn)
-            if kind == .database { try checkPermit(kind) }
             switch kind {
             case .database:
                 try truncateDatabase(file, to: size)
@@ -180,8 +180,7 @@ extension Database {
         case .wal, .wal2:
             if position.txid != syncedTXID { try checkPermitToCommit() }
             syncedTXID = position.txid
-        case .database: try checkPermit(.database)
-        case .journal, .shm: break
+        case .database, .journal, .shm: break
         }
     }
 
@@ -305,16 +304,42 @@ extension Database {
 
     /// Whether a program's write may go on (L1, L3).
     ///
-    /// Every frame of a log belongs to a commit to come. A write to the database file is a rollback while a journal is in force, and a
-    /// checkpoint while there is a log; without either it is a commit of its own.
+    /// Every frame of a log belongs to a commit to come. What is written to the database file is judged page by page (`checkPermit(toWrite:)`).
     private func checkPermit(_ kind: DatabaseFileKind) throws(Errno) {
         if !context.options.isPrimary || context.options.permit.holds { return }
         switch kind {
         case .wal, .wal2: throw .readOnlyFileSystem
-        case .database:
-            if !journal.isActive, logs.newest.header == nil { throw .readOnlyFileSystem }
-        case .journal, .shm: break
+        case .database, .journal, .shm: break
         }
+    }
+
+    /// Whether pages of the database file may be written without a permit (L3).
+    ///
+    /// While a journal is in force they are part of a transaction, whose end is asked for, or of its rollback. A checkpoint writes pages that the
+    /// log has, or that a later commit cut off. A rollback without a journal on disk (journal_mode=MEMORY) writes what was there. All else
+    /// would be a commit.
+    private func checkPermit(
+        toWrite pages: ClosedRange<UInt32>,
+        _ bytes: UnsafeRawBufferPointer,
+        _ pageSize: PageSize
+    ) throws(Errno) {
+        if context.options.permit.holds || journal.isActive { return }
+        if isCheckpoint(pages) { return }
+        let page = PageNumber(pages.lowerBound)
+        if pages.count == 1, bytes.count == pageSize.bytes, pages.lowerBound <= table.pageCount,
+            PageChecksum.compute(page, bytes) == table[page]
+        {
+            return
+        }
+        throw .readOnlyFileSystem
+    }
+
+    /// Whether pages that are written have their committed content in the log, or none.
+    ///
+    /// A checkpoint may write pages that a later commit cut off; without a table nothing is known to be cut off.
+    private func isCheckpoint(_ pages: ClosedRange<UInt32>) -> Bool {
+        logs.newest.header != nil && table.pageSize != nil
+            && pages.allSatisfy { walPages.contains(PageNumber($0)) || $0 > table.pageCount }
     }
 
     /// Whether a transaction may end that changes something.
@@ -340,6 +365,7 @@ extension Database {
         let last = UInt32(clamping: (offset + Int64(bytes.count) - 1) / Int64(pageSize.rawValue) + 1)
         // Until the queue is empty a recovery would need the pages as they are (docs/ARCHITECTURE.md, "Recovery").
         if context.options.isPrimary {
+            try checkPermit(toWrite: first...last, bytes, pageSize)
             try captureTail()
             try drainQueue()
         }
@@ -358,6 +384,10 @@ extension Database {
         let pageSize = table.pageSize ?? Self.defaultPageSize
         let old = pageSize.pages(toHold: try file.size())
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
+        if context.options.isPrimary, !context.options.permit.holds, !journal.isActive, new < table.pageCount
+        {
+            throw .readOnlyFileSystem
+        }
         if old > new { preservePagesForSnapshots(new + 1...old) }
         try file.descriptor.truncate(to: size, passing: .databaseTruncate)
         lastDatabaseChange = .now
@@ -372,13 +402,7 @@ extension Database {
     /// Adds pages to those that must be compared, and asks for it when nothing else will end the transaction.
     private func noteUnjournalled(_ pages: ClosedRange<UInt32>) {
         dirty.insert(pages)
-        if journal.isActive { return }
-        // A checkpoint. It may write pages that a later commit cut off; without a table nothing is known to be cut off.
-        if logs.newest.header != nil, table.pageSize != nil, isTailVouched || !isLogPassing,
-            pages.allSatisfy({ walPages.contains(PageNumber($0)) || $0 > table.pageCount })
-        {
-            return
-        }
+        if journal.isActive || (isTailVouched || !isLogPassing) && isCheckpoint(pages) { return }
         requestReconcile()
     }
 

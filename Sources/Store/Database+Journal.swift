@@ -125,7 +125,10 @@ extension Database {
     }
 
     /// The first moment after an unclean stop with a hot journal at which the committed state is known.
+    ///
+    /// It is not known whether that is the end of a commit or of a rollback.
     private func learnTable(_ operation: () throws(Errno) -> Void) throws(Errno) {
+        try checkPermitToCommit()
         try operation()
         journal.ended()
         requestReconcile()

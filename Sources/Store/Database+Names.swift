@@ -17,10 +17,8 @@ extension Database {
         try changing { () throws(Errno) in
             // What could not be opened is not replaced by what a program makes because it does not see it.
             if fault != nil { throw .readOnlyFileSystem }
-            if kind == .database {
-                try checkPermitToCommit()
-                try captureTail()
-            }
+            try checkPermitToCommit()
+            if kind == .database { try captureTail() }
             try drainQueue()
             nameChanges += 1
             if kind == .database, files.database != nil {
@@ -101,6 +99,7 @@ extension Database {
         precondition(kind != .database, "the database file goes by drop")
         try changing { () throws(Errno) in
             guard files[kind] != nil else { throw .noEntry }
+            try checkPermitToCommit()
             nameChanges += 1
             switch kind {
             case .journal:

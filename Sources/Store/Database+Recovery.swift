@@ -52,7 +52,7 @@ extension Database {
         }
         replica.expected = position
         isShown =
-            table.pageCount > 0 || isTableUnknown
+            !replica.isTorn && table.pageCount > 0 || isTableUnknown
             || isTakeover && context.options.isPrimary && files.database != nil
     }
 
@@ -563,7 +563,12 @@ extension Database {
     // MARK: - Replica
 
     private func recoverReplica() throws(StoreError) {
-        if hasHotJournal { try setJournalAside() }
+        if hasHotJournal {
+            let isWhole = restoreFromJournal()
+            try setJournalAside(isRolledBack: isWhole)
+            // Half of a transaction is nothing that anybody may read.
+            replica.isTorn = !isWhole
+        }
         let content = try readLog()
         guard (try? files.database?.size()) != nil,
             let pageSize = content.header?.pageSize ?? currentPageSize()
@@ -624,7 +629,11 @@ extension Database {
             table = candidate
             versionBytes = (mode.versionByte, mode.versionByte)
             position = Position(txid: name.maxTXID, postApply: candidate.databaseChecksum)
-            for file in files where file.name.maxTXID > name.maxTXID { try? log.remove(file.name) }
+            // The content lacks them; where no primary has more, they may be all that there is of them.
+            for file in files where file.name.maxTXID > name.maxTXID {
+                if context.options.roleMayChange, (try? setAside(file)) == nil { continue }
+                try? log.remove(file.name)
+            }
             return true
         }
         return false
@@ -679,11 +688,42 @@ extension Database {
         replica.overlay = content.frames
     }
 
-    /// A node that was the primary left a transaction unfinished; its pages are in the file.
+    /// Puts back the pages that an unfinished transaction wrote, as SQLite would.
     ///
-    /// They are compared with the primary's like all others; the journal is kept for whoever wants to look
-    /// at it.
-    private func setJournalAside() throws(StoreError) {
+    /// Invariant: only if that leads to the state of the newest record, by its checksum. A program that is in the middle of it finds the journal
+    /// gone, and cannot end it.
+    ///
+    /// - Returns: whether the file has that state now.
+    private func restoreFromJournal() -> Bool {
+        guard let journal = files.journal, let file = files.database,
+            let originals = JournalOriginals(journal),
+            let newest = log.newest, let before = self.table(before: originals),
+            before.databaseChecksum == TransactionLog.postApply(of: log.path(of: newest.name))
+        else { return false }
+        let buffer = Buffer(count: originals.pageSize.bytes)
+        do throws(Errno) {
+            for page in originals.offsets.keys where page <= originals.pageCount {
+                guard originals.read(PageNumber(page), into: buffer.bytes) else { return false }
+                try file.descriptor.write(
+                    UnsafeRawBufferPointer(buffer.bytes),
+                    at: Int64(page - 1) * Int64(originals.pageSize.rawValue)
+                )
+            }
+            try file.descriptor.truncate(to: Int64(originals.pageCount) * Int64(originals.pageSize.rawValue))
+            try file.descriptor.synchronizeData()
+        } catch {
+            context.logger.warning(
+                "database \"\(name)\": an unfinished transaction cannot be rolled back: \(error)"
+            )
+            return false
+        }
+        return true
+    }
+
+    /// A node that was the primary left a transaction unfinished.
+    ///
+    /// Its pages are put back, or compared with the primary's like all others; the journal is kept for whoever wants to look at it.
+    private func setJournalAside(isRolledBack: Bool) throws(StoreError) {
         let aside = path(.journal) + ".set-aside"
         do throws(Errno) {
             try FaultPoint.recoveryAsideRename.pass()
@@ -694,7 +734,7 @@ extension Database {
         files.journal = nil
         context.logger.warning(
             "database \"\(name)\": a transaction was left unfinished when this node was the primary; its journal is kept as "
-                + "\(aside), the pages are taken from the primary"
+                + "\(aside), \(isRolledBack ? "and it is rolled back" : "the pages are taken from the primary")"
         )
     }
 }

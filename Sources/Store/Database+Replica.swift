@@ -23,6 +23,8 @@ struct ReplicaState {
     var expected = Position.zero
     /// The database must be compared with the primary's as a whole: its position is not to be trusted.
     var needsResync = false
+    /// The content is none that anybody ever committed: it is not shown before the primary's came.
+    var isTorn = false
     /// What came of snapshots that broke off, while there is no content.
     var partial: PartialContent?
     /// Nothing more is received: the node stops.

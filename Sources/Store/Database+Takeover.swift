@@ -148,7 +148,7 @@ extension Database {
     }
 
     /// The checksums as they were before the transaction of a journal.
-    private func table(before originals: JournalOriginals) -> PageChecksumTable? {
+    func table(before originals: JournalOriginals) -> PageChecksumTable? {
         let pageSize = originals.pageSize
         guard (try? checkSize(originals.pageCount, pageSize)) != nil else { return nil }
         var table = LogicalReader(files: files, frames: LogFrames(), pageSize: pageSize)

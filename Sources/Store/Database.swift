@@ -33,6 +33,7 @@ public final class Database: @unchecked Sendable {
         var files = DatabaseFiles()
         var isShown = false
         var position = Position.zero
+        var isDoubtful = false
     }
 
     // MARK: Guarded by `monitor`
@@ -143,7 +144,12 @@ public final class Database: @unchecked Sendable {
     var isOpenWithJournal = false
 
     /// Replica only.
-    var replica = ReplicaState()
+    var replica = ReplicaState() {
+        didSet {
+            let isDoubtful = replica.needsResync
+            if isDoubtful != oldValue.needsResync { shown.withLock { $0.isDoubtful = isDoubtful } }
+        }
+    }
 
     init(name: DatabaseName, context: StoreContext) throws(StoreError) {
         self.name = name

@@ -14,6 +14,8 @@ public final class Store: Sendable {
     private let state: Mutex<State>
     /// The data directory, locked: a second daemon on it would write the same files.
     private let directory: FileDescriptor
+    /// Whether everything that the primary had came in this run.
+    private let hasFollowed = Atomic<Bool>(false)
     /// When the data directory became this store's: no other daemon uses it since then.
     public let owned: MonotonicTime
 
@@ -107,7 +109,7 @@ public final class Store: Sendable {
             }
         }
         registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") {
-            options.isPrimary ? 1 : 0
+            options.isPrimary && options.permit.holds ? 1 : 0
         }
     }
 
@@ -159,6 +161,9 @@ public final class Store: Sendable {
 
     /// Whether this node may have the other role later, with the same programs on its mount.
     public var roleMayChange: Bool { context.options.roleMayChange }
+
+    /// Whether this node is the primary, and may acknowledge commits now.
+    public var mayCommit: Bool { isPrimary && context.options.permit.holds }
 
     /// Whether a name in the root folder of the mount is never a database's (`data.local`).
     public func staysLocal(_ name: String) -> Bool { context.options.localNames.contains(name) }
@@ -218,10 +223,31 @@ public final class Store: Sendable {
     /// Waits until every transaction is in the log, at most until `deadline`.
     public func awaitRecords(until deadline: MonotonicTime) {
         for database in databases {
-            while database.storedPosition != database.announcedPosition, MonotonicTime.now < deadline {
+            while database.storedPosition != database.announcedPosition || database.wantsReconcile,
+                MonotonicTime.now < deadline
+            {
                 pause(.milliseconds(1))
             }
         }
+    }
+
+    /// Whether databases that nobody has opened yet were left in good order, by a daemon that knew what they hold.
+    public static func isContentCertain(in dataDirectory: String, isTakeover: Bool) -> Bool {
+        let mark = isTakeover ? "checksums.handover" : "checksums"
+        for entry in (try? Files.list(dataDirectory + "/dbs")) ?? [] where entry.isDirectory {
+            let folder = dataDirectory + "/dbs/" + entry.name
+            if Files.exists(folder + "/database"), !Files.exists(folder + "/" + mark) { return false }
+        }
+        return true
+    }
+
+    /// `Database.hasBeen` for a database that nobody has opened yet.
+    public static func hasBeen(at position: Position, _ name: DatabaseName, in dataDirectory: String) -> Bool
+    {
+        guard let log = try? TransactionLog(directory: dataDirectory + "/dbs/\(name)/ltx") else {
+            return false
+        }
+        return log.hasBeen(at: position, madeHere: Set(PrimaryRuns.nodeIDs(in: dataDirectory)))
     }
 
     /// What the transaction files of a data directory say, whose databases nobody has opened yet.
@@ -271,7 +297,15 @@ public final class Store: Sendable {
     }
 
     /// Removes transaction files that are older than the retention time.
+    ///
+    /// Where the lease may move, only while this node is the primary for certain, or has heard from it: what a former primary has and the
+    /// new one has not is in these files alone (L6).
     public func enforceRetention() {
+        if context.options.roleMayChange {
+            guard isPrimary ? context.options.permit.holds : hasFollowed.load(ordering: .relaxed) else {
+                return
+            }
+        }
         let cutoff = WallClock.milliseconds - context.options.retention.nanoseconds / 1_000_000
         for database in databases {
             do throws(Errno) {
@@ -284,6 +318,9 @@ public final class Store: Sendable {
             }
         }
     }
+
+    /// Notes that everything that the primary had has come.
+    public func noteFollowed() { hasFollowed.store(true, ordering: .relaxed) }
 
     /// Receives nothing more from the primary.
     public func refuseReceiving() {

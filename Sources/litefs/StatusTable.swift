@@ -39,7 +39,9 @@ struct StatusTable {
 
     private var role: String {
         if document["isPrimary"]?.boolean == true { return "primary" }
-        if let problem = document["leaseProblem"]?.string { return "primary that takes no writes: \(problem)" }
+        if let problem = document["leaseProblem"]?.string {
+            return "primary that takes no writes: \(problem)"
+        }
         let lag = Self.lag(document["lag"])
         if !primaryHostname.isEmpty { return "replica of \(primaryHostname), \(lag) behind" }
         let reason = document["connectionError"]?.string.map { ": " + $0 } ?? ""

@@ -209,6 +209,76 @@ import Testing
         #expect(election.obstacle(LocalState(positions: ["a": position(4), "b": position(7, 2)])) != nil)
     }
 
+    /// Further is not enough: a former primary may have got there on a way of its own.
+    @Test func doesNotTakeALeaseBesideWhoseHistoryItIs() {
+        var election = Election(candidacy())
+        election.read(held(by: "") { $0.positions = ["a": position(4)] }, at: at(0))
+        let beside = LocalState(positions: ["a": position(9)], hasBeen: { _, _ in false })
+        #expect(
+            election.obstacle(beside) == .behind(database: "a", recorded: position(4), local: position(9))
+        )
+        #expect(written(election.step(at: at(0), beside)) == nil)
+        let further = LocalState(
+            positions: ["a": position(9)],
+            hasBeen: { [position] in $0 == "a" && $1 == position(4, 1) }
+        )
+        #expect(election.obstacle(further) == nil)
+    }
+
+    @Test func doesNotTakeTheLeaseWhileItIsNotKnownWhatItHolds() {
+        var election = Election(candidacy())
+        election.read(held(by: "") { $0.takeover = "a" }, at: at(0))
+        let doubtful = LocalState(positions: [:], doubtful: "a")
+        #expect(election.obstacle(doubtful) == .doubtful(database: "a"))
+        #expect(written(election.step(at: at(0), doubtful)) == nil)
+    }
+
+    @Test func whoIsNoCandidateAnyMoreDoesNotGoOn() {
+        var election = Election(candidacy(isCandidate: false))
+        election.read(held(by: "a_1"), at: at(0))
+        #expect(written(election.step(at: at(0), fresh)) == nil)
+    }
+
+    @Test func aHolderOfAnotherClusterDoesNotGoOn() {
+        var election = Election(candidacy())
+        election.read(held(by: "a_1") { $0.clusterID = "LFSC1" }, at: at(0))
+        #expect(written(election.step(at: at(0), LocalState(clusterID: "LFSC2"))) == nil)
+        #expect(written(election.step(at: at(0), LocalState(clusterID: "LFSC1"))) != nil)
+    }
+
+    @Test func whatWasPromisedIsNotShortenedByWhoEditsTheRecord() {
+        var election = Election(candidacy())
+        election.read(held(by: "b_1") { $0.duration = .seconds(60) }, at: at(0))
+        for second in stride(from: 1.0, to: 60, by: 1) {
+            election.read(held(by: "b_1") { $0.duration = .seconds(1) }, at: at(second))
+            #expect(written(election.step(at: at(second), fresh)) == nil)
+        }
+        #expect(written(election.step(at: at(60), fresh)) != nil)
+    }
+
+    @Test func aRemovedLeaseIsMadeAgainOnlyByWhoStillHeldIt() {
+        var election = Election(candidacy())
+        let local = LocalState(positions: [:], clusterID: "LFSC1")
+        _ = election.wrote(held(by: "a_1"), sent: at(0))
+        for second in stride(from: 1.0, to: 16, by: 1) { election.failed(at: at(second)) }
+        election.read(nil, at: at(16))
+        #expect(written(election.step(at: at(16), local)) == nil)
+    }
+
+    @Test func aDaemonWithAShorterDurationKeepsThePromiseOfTheOneBefore() {
+        var election = Election(candidacy())
+        election.read(held(by: "a_1") { $0.duration = .seconds(60) }, at: at(0))
+        #expect(written(election.step(at: at(0), LocalState()))?.duration == .seconds(60))
+        _ = election.wrote(held(by: "a_1") { $0.duration = .seconds(60) }, sent: at(0))
+        #expect(written(election.step(at: at(5), fresh))?.duration == .seconds(15))
+    }
+
+    @Test func aPermissionToTakeTheLeaseIsNotKeptForLater() {
+        var election = Election(candidacy("b"))
+        _ = election.wrote(held(by: "b_1") { $0.takeover = "a" }, sent: at(0))
+        #expect(written(election.step(at: at(5), fresh))?.takeover == "")
+    }
+
     @Test func anOperatorMayLetItTakeTheLeaseNevertheless() throws {
         var election = Election(candidacy())
         let stored = held(by: "") {

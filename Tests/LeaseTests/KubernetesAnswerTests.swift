@@ -200,13 +200,22 @@ import Testing
             pause(.milliseconds(300))
             #expect(ends.withLock { $0.isEmpty })
             let cancelled = MonotonicTime.now
-            lease.cancel()
+            lease.interrupt()
             for caller in callers { caller.join() }
             for (error, end) in ends.withLock({ $0 }) {
                 #expect(error == .cancelled)
                 #expect(end - cancelled < .seconds(5))
             }
-            #expect(LeaseTests.failure { () throws(LeaseError) in _ = try lease.read() } == .cancelled)
+            // A later one is made.
+            let later = Thread("caller") {
+                let error = LeaseTests.failure { () throws(LeaseError) in _ = try lease.read() }
+                ends.withLock { $0.append((error, .now)) }
+            }
+            pause(.milliseconds(100))
+            #expect(ends.withLock { $0.count } == 3)
+            lease.interrupt()
+            later.join()
+            #expect(ends.withLock { $0.last?.0 } == .cancelled)
         }
     }
 }

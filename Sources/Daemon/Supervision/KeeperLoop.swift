@@ -172,6 +172,7 @@ final class KeeperLoop {
     /// A daemon is gone: another one begins, unless all ends.
     private func bury(_ gone: DaemonChild) {
         child = nil
+        replacementReason = nil
         let exit = exit(of: gone)
         if isStopping {
             // One that the signal met before it could take signals has nothing to stop.
@@ -314,6 +315,7 @@ final class KeeperLoop {
         if !isOldGone { end(old) }
         if exit(of: old) == nil { logger.debug("a thread of the old daemon still waits for its mount") }
         child = new
+        replacementReason = nil
         go(new)
         let limit = MonotonicTime.now + Self.serveLimit
         while new.stage < .serving {
@@ -325,10 +327,18 @@ final class KeeperLoop {
                         + "; the program before goes on"
                 )
             }
+            stopIfAsked(new)
             if MonotonicTime.now > limit { new.process.send(signal: Signal.kill.rawValue) }
         }
         program = path
         return (MonotonicTime.now - begun).milliseconds
+    }
+
+    /// Asks a daemon that begins to stop, once, when all is to stop: it takes the mount away as soon as it can.
+    private func stopIfAsked(_ child: DaemonChild) {
+        guard isStopping, !isStopTold else { return }
+        isStopTold = true
+        child.process.send(signal: Signal.terminate.rawValue)
     }
 
     /// Has a daemon hand over, and hears it to its end.
