@@ -54,6 +54,7 @@ extension Node {
             former.isPrimary = true
             former.endOfEarlier = max(endOfEarlier, .seconds(1))
             let store = try Store(options: former, logger: logger, registry: MetricsRegistry())
+            store.stop()
             let troubles = store.databases.compactMap { database in
                 database.unrecordedReason.map { "database \"\(database.name)\": \($0)" }
             }

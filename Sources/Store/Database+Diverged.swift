@@ -74,7 +74,6 @@ extension Database {
     /// Why commits that it holds have no record; nil when all have one.
     public var unrecordedReason: String? {
         locked {
-            if let fault { return fault }
             if let failure = logFailure ?? unrecorded { return "\(failure)" }
             return queue.isEmpty ? nil : "\(queue.count) commits are not stored"
         }
