@@ -107,8 +107,9 @@ public struct Election: Sendable {
     /// How much earlier the permit ends than others may take the lease, for clocks that do not run alike.
     static func margin(_ duration: Duration) -> Duration { duration / 10 }
 
-    /// How long a holder has to renew its lease once the record can be read again, which it could not be either: nobody takes it for gone because
-    /// the API server was. Longer than a request and the pause after it.
+    /// How long a holder has to renew its lease once the record can be read again.
+    ///
+    /// It could not be written either: nobody takes a holder for gone because the API server was. Longer than a request and the pause after it.
     static func grace(_ duration: Duration) -> Duration { duration / 2 }
 
     /// The time after which something that failed is tried again.
