@@ -25,7 +25,7 @@ struct Insister {
         var connection: Database?
         while true {
             do {
-                let database = try connection ?? Database(path, isMade: false)
+                let database = try connection ?? open()
                 connection = database
                 let called = bootTime()
                 try database.run("INSERT INTO acknowledged VALUES('\(node)', \(number))")
@@ -40,6 +40,13 @@ struct Insister {
             }
             number += 1
         }
+    }
+
+    /// Opens it with a short log, which begins anew again and again.
+    private func open() throws -> Database {
+        let database = try Database(path, isMade: false)
+        try database.run("PRAGMA wal_autocheckpoint=50")
+        return database
     }
 
     private func bootTime() -> Int64 {
