@@ -30,6 +30,10 @@ extension ReplicaWAL {
             return result
         }
         defer { shared.file.unlock(.read(0)) }
+        // A program that was refused has begun the log anew in the index (`checkIndex`), because all of it is copied; with mark 0 locked nobody
+        // can do so from here on. To count frames as copied there would have its next log, if this node becomes the primary, never copied.
+        try shared.refresh()
+        guard let present = shared.index.readHeader(), agrees(with: present) else { return result }
         try shared.setBackfillAttempted(safe)
         if synchronous { try synchronizeLog() }
         let first = copiesFromStart ? 0 : result.backfilled

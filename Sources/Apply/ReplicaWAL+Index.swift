@@ -76,7 +76,7 @@ extension ReplicaWAL {
         published = present
     }
 
-    private func agrees(with present: WALIndexHeader) -> Bool {
+    func agrees(with present: WALIndexHeader) -> Bool {
         guard present.mxFrame == frameCount else { return false }
         return frames.isEmpty || (isSameLog(present) && present.frameChecksum == chain.checksum)
     }
