@@ -33,6 +33,12 @@ extension ReplicaWAL2 {
         }
         defer { shared.file.unlock(.readers(of: other)) }
         result.pagesWritten = try copy(other)
+        // A program that was refused has the log go on in the other file, in the index alone (`checkIndex`): of the file that is the other one then
+        // nothing is copied. WRITE keeps programs from doing so just now.
+        guard try shared.file.tryLock(.write) else { return result }
+        defer { shared.file.unlock(.write) }
+        try shared.refresh()
+        guard let present = shared.index.readHeader(), agrees(with: present) else { return result }
         try shared.setBackfilled(1)
         isOtherCopied = true
         result.backfilled = result.frames

@@ -78,7 +78,7 @@ extension ReplicaWAL2 {
         isOtherCopied = true
     }
 
-    private func agrees(with present: WALIndexHeader) -> Bool {
+    func agrees(with present: WALIndexHeader) -> Bool {
         guard present.version == .wal2 else { return false }
         if committed.isEmpty { return present.mxFrame == 0 && present.mxFrame2 == 0 }
         return present.file == published.file && present.mxFrame == published.mxFrame

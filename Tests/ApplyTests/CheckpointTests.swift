@@ -39,6 +39,34 @@ import Testing
         #expect(try Connection(replica.path).image() == primary.image)
     }
 
+    /// A program that may open the log for writing, and whose write is then refused, has begun the log anew in the index.
+    ///
+    /// Invariant L7 of the architecture: its next log, when the node is the primary, has to be copied.
+    @Test func inALogThatAProgramBeganAnewNothingCountsAsCopied() throws {
+        try insert(5)
+        #expect(try replica.wal.checkpoint().isComplete)
+        let directory = try FileDescriptor.open(folder.path, [.directory])
+        let files = try HeldFiles(name: "replica.db", directory: directory.rawValue)
+        defer { files.close() }
+        let program = try IndexFile(files.index, frames: replica.wal.frameCount)
+        try program.reload()
+        var begun = try #require(program.index.readHeader())
+        (begun.mxFrame, begun.salt1) = (0, begun.salt1 &+ 1)
+        try program.resetCheckpointInformation()
+        try program.publish(begun)
+        _ = try replica.wal.checkpoint()
+        try program.reload()
+        #expect(program.index.backfilled == 0)
+        #expect(program.index.readHeader()?.salt1 == begun.salt1)
+        // The next transaction takes it back.
+        let frames = replica.wal.frameCount
+        try insert()
+        #expect(replica.wal.frameCount > frames)
+        #expect(try Connection(replica.path).image() == primary.image)
+        #expect(try replica.wal.checkpoint().isComplete)
+        #expect(try replica.databaseFile() == primary.image)
+    }
+
     @Test func aCheckpointWithNothingToDoDoesNothing() throws {
         #expect(try replica.wal.checkpoint().isComplete)
         try insert()

@@ -35,6 +35,35 @@ import WAL2
         #expect(try replica.content().frames == replica.wal.committed)
     }
 
+    /// A program that may open the log for writing, and whose write is then refused, has it go on in the other file in the index.
+    @Test
+    func `What a program had go on in the other file does not count as copied`() throws {
+        while replica.wal.committed[replica.wal.file.other].isEmpty
+            || replica.wal.committed[replica.wal.file].isEmpty
+        {
+            try replica.apply(insert(60_000))
+        }
+        let directory = try FileDescriptor.open(folder.path, [.directory])
+        let files = try HeldFiles(name: "replica.db", isWAL2: true, directory: directory.rawValue)
+        defer { files.close() }
+        let program = try IndexFile(files.index, frames: 1)
+        try program.reload()
+        var begun = try #require(program.index.readHeader())
+        begun.file = begun.file.other
+        begun[begun.file] = 0
+        begun.salt1 &+= 1
+        try program.setBackfilled(0)
+        try program.publish(begun)
+        _ = try replica.wal.checkpoint()
+        try program.reload()
+        #expect(program.index.backfilled == 0)
+        for _ in 1...20 {
+            try replica.apply(insert(60_000))
+            _ = try replica.wal.checkpoint()
+        }
+        #expect(try WAL2Connection(replica.path).image() == replica.shadow.image)
+    }
+
     @Test
     func `A reader keeps what it saw, and delays nothing`() throws {
         let (old, fresh) = (try WAL2Connection(replica.path), try WAL2Connection(replica.path))
