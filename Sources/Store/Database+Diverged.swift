@@ -100,13 +100,14 @@ extension TransactionLog {
 
     /// Whether the database has been at a position from which it is further now, as far as can be told.
     ///
-    /// A file that goes on beyond the position hides what was there. One that came from a primary has everything that was then: that is trusted. One
-    /// that was made here may be what the present history lacks.
+    /// A file that goes on beyond the position hides what was there, and so does a log that begins behind it, as after a difference. A file that came
+    /// from a primary has everything that was then: that is trusted. One that was made here may be what the present history lacks.
     func hasBeen(at position: Position, madeHere: Set<UInt64>) -> Bool {
         if let checksum = checksum(after: position.txid) { return checksum == position.postApply }
-        guard let covering = file(after: position.txid) else { return false }
-        let nodeID = Self.header(of: path(of: covering.name))?.nodeID
-        return nodeID.map { !madeHere.contains($0) } ?? false
+        guard let next = files.first(where: { $0.name.maxTXID > position.txid }),
+            let header = Self.header(of: path(of: next.name))
+        else { return false }
+        return !madeHere.contains(header.nodeID)
     }
 
     /// The checksum of the database after a transaction; nil when no file ends or begins there.

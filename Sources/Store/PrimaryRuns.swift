@@ -1,6 +1,6 @@
 import POSIX
 
-/// Which runs of this node were the primary's, where the lease may move: whose transactions were made here, and whether the last run has left
+/// Which runs of this node were the primary's: whose transactions were made here, and whether the last run has left
 /// commits that only SQLite's log has.
 ///
 ///     DATA/primary-runs      the node IDs, 16 hex digits and a newline each, oldest first
@@ -21,10 +21,16 @@ public enum PrimaryRuns {
     }
 
     /// Notes that a run begins.
-    static func begin(_ nodeID: UInt64, in dataDirectory: String) throws(Errno) {
-        let nodeIDs = (nodeIDs(in: dataDirectory) + [nodeID]).suffix(kept)
-        let text = nodeIDs.map { String($0, radix: 16) + "\n" }.joined()
-        try Files.replace(listPath(dataDirectory), with: Array(text.utf8)) { _ in }
+    ///
+    /// One whose role cannot change is not listed: what it commits is never beside what others have. But the settings may be others at the next
+    /// start.
+    static func begin(_ nodeID: UInt64, in dataDirectory: String, isListed: Bool) throws(Errno) {
+        if isListed {
+            let nodeIDs = (nodeIDs(in: dataDirectory) + [nodeID]).suffix(kept)
+            let text = nodeIDs.map { String($0, radix: 16) + "\n" }.joined()
+            try Files.replace(listPath(dataDirectory), with: Array(text.utf8))
+        }
+        guard !hasLeftContent(in: dataDirectory) else { return }
         try FileDescriptor.open(markPath(dataDirectory), [.writeOnly, .create]).synchronize()
         try Files.synchronizeDirectory(dataDirectory)
     }

@@ -63,8 +63,14 @@ public final class Store: Sendable {
             directory = try FileDescriptor.open(options.dataDirectory, [.directory])
             try Self.lock(directory, within: options.endOfEarlier)
             owned = MonotonicTime.now
-            if options.roleMayChange, options.isPrimary {
-                try PrimaryRuns.begin(options.nodeID, in: options.dataDirectory)
+            if options.isPrimary {
+                try PrimaryRuns.begin(
+                    options.nodeID,
+                    in: options.dataDirectory,
+                    isListed: options.roleMayChange
+                )
+            } else if !options.roleMayChange {
+                try PrimaryRuns.recovered(in: options.dataDirectory)
             }
             entries = try Files.list(folder)
         } catch .wouldBlock {

@@ -171,7 +171,7 @@ import Testing
         let folder = try DataFolder()
         #expect(!PrimaryRuns.hasLeftContent(in: folder.path))
         for nodeID in [1, 0xFFFF_FFFF_FFFF_FFFF] as [UInt64] {
-            try PrimaryRuns.begin(nodeID, in: folder.path)
+            try PrimaryRuns.begin(nodeID, in: folder.path, isListed: true)
         }
         #expect(PrimaryRuns.nodeIDs(in: folder.path) == [1, 0xFFFF_FFFF_FFFF_FFFF])
         #expect(PrimaryRuns.hasLeftContent(in: folder.path))
@@ -201,6 +201,37 @@ import Testing
             #expect(!database.log.knows(other))
             other.txid = TXID(9)
             #expect(!database.log.knows(other))
+        }
+    }
+
+    /// L5: a log that does not go back so far is trusted if a primary sent it, and is not if this node made it.
+    @Test func whatTheLogDoesNotSayIsTrustedIfItCameFromAPrimary() throws {
+        let folder = try DataFolder()
+        let contents = try Contents(folder)
+        try folder.session { store in
+            let database = try store.databaseOrNew(try DatabaseName("one"))
+            _ = try database.create(.database, mode: 0o644, isOwn: false)
+            var positions: [Position] = []
+            for content in [contents.old, contents.new, contents.old] {
+                try beginJournal(database)
+                try write(database, .database, content)
+                try database.unlink(.journal, isOwn: false)
+                positions.append(database.summary.position)
+            }
+            let log = database.log
+            var other = positions[0]
+            other.postApply = positions[1].postApply
+            for madeHere in [[], [store.nodeID]] as [Set<UInt64>] {
+                #expect(log.hasBeen(at: positions[0], madeHere: madeHere))
+                #expect(!log.hasBeen(at: other, madeHere: madeHere))
+            }
+            // As after a difference: it begins with the last transaction.
+            for file in log.files.dropLast() { try log.remove(file.name) }
+            #expect(log.hasBeen(at: positions[1], madeHere: [store.nodeID]))
+            #expect(log.hasBeen(at: positions[0], madeHere: []))
+            #expect(!log.hasBeen(at: positions[0], madeHere: [store.nodeID]))
+            other.txid = TXID(9)
+            #expect(!log.hasBeen(at: other, madeHere: []))
         }
     }
 }
