@@ -27,8 +27,8 @@ extension Node {
                     "the node has to be able to change its role, which LITEFS_SUPERVISOR=off does not allow: remove that variable"
             )
         }
-        let (config, logger, id, stopRequest, link) = (config, logger, idText, parts.stopRequest, link)
-        return try parts.start("find out who is the primary", undoing: "give the lease up") {
+        let (config, logger, id, stopRequest) = (config, logger, idText, parts.stopRequest)
+        return try parts.start("find out who is the primary", undoing: "leave the lease") {
             let candidacy = try Self.candidacy(config)
             let service = try KubernetesLease(Self.options(config))
             // Whoever stops the node now does not wait for an answer.
@@ -47,10 +47,8 @@ extension Node {
                 logger: logger,
                 isStopping: { stopRequest.isRequested }
             )
-        } stop: { lease in
-            // A node that goes without having served holds nothing that others could not have.
-            lease.halt()
-            if link?.isHandingOver != true { lease.release(LocalState()) }
+        } stop: {
+            $0.halt()
         }
     }
 
@@ -105,10 +103,19 @@ extension Node {
         }
     }
 
-    /// Compares what a primary has with what its lease says that it has (L5).
-    func checkContent(_ store: Store, _ lease: NodeLease) throws(StartError) {
+    /// Compares what a primary has with what its lease says that it has (L5), and gives the lease up when the node ends from now on.
+    ///
+    /// Not before: a process that could not get the data directory may have the name of one that has it, and that is the primary (L4).
+    func checkContent(_ store: Store, _ lease: NodeLease, _ parts: Parts) throws(StartError) {
         guard lease.isMoving else { return }
-        lease.know { store.leaseState }
+        let link = link
+        _ = try parts.start("hold the lease", undoing: "give the lease up") {
+            lease.know { store.leaseState }
+            return lease
+        } stop: { lease in
+            lease.halt()
+            if link?.isHandingOver != true { lease.release(LocalState()) }
+        }
         guard lease.isPrimary, let obstacle = lease.contentObstacle(store.leaseState) else { return }
         lease.halt()
         lease.release(LocalState())

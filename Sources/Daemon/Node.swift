@@ -59,7 +59,7 @@ public struct Node: Sendable {
         settle(lease, isTakeover: inherited != nil)
         let server = try listen(parts)
         let store = try openStore(lease, parts, inherited)
-        try checkContent(store, lease)
+        try checkContent(store, lease, parts)
         if inherited == nil {
             outwaitEarlierMounts(store)
             store.noteHidden(try prepareMountFolder(parts))

@@ -59,6 +59,28 @@ struct LeaseRulesTests {
         }
     }
 
+    /// It has the name under which the first one holds the lease (L4), and what it gave up would be free while that one may still commit.
+    @Test func `A second daemon on the primary's data folder leaves its lease alone`() async throws {
+        try await withLeaseCluster(2, "second") { cluster in
+            let primary = try cluster.primary()
+            let (holder, transitions) = (try cluster.holder(), try cluster.transitions())
+            for port in [primary.settings.port, try freePort()] {
+                var settings = primary.settings
+                settings.folder = cluster.folder.path + "/second"
+                settings.mountFolder = settings.folder + "/mnt"
+                settings.port = port
+                let second = try DaemonProcess(settings)
+                #expect(throws: Ended.self) { try second.start() }
+                #expect(second.log.contains("ERROR: cannot "))
+                #expect(try cluster.holder() == holder)
+            }
+            pause(cluster.duration)
+            #expect(try cluster.holder() == holder)
+            #expect(try cluster.transitions() == transitions)
+            #expect(try cluster.primary() === primary)
+        }
+    }
+
     @Test func `What a node loses twice under the same number is kept twice`() async throws {
         try await withLeaseCluster(2, "twice", journalMode: nil) { cluster in
             let former = try cluster.primary()
