@@ -365,7 +365,13 @@ final class Channel: Sendable {
             guard result >= 40, let buffer else { return result }
             counters.count(buffer.load(fromByteOffset: 4, as: UInt32.self))
             let request = UnsafeRawBufferPointer(start: buffer, count: result)
-            if gate.holdsBack(request) { continue }
+            switch gate.judge(request) {
+            case .passes: break
+            case .waits: continue
+            case .comesAgain:
+                _ = send(code: -EINTR, unique: buffer.load(fromByteOffset: 8, as: UInt64.self))
+                continue
+            }
             RequestContext.current.begin(buffer.load(fromByteOffset: 8, as: UInt64.self))
             if passthrough.received(request) { memory.keep(initRequest: request) }
             return result

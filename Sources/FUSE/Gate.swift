@@ -23,18 +23,34 @@ final class Gate: Sendable {
         self.isOwn = isOwn
     }
 
-    /// Takes a request away, if it must wait.
-    func holdsBack(_ request: UnsafeRawBufferPointer) -> Bool {
-        guard isClosed.load(ordering: .relaxed) else { return false }
-        let operation = request.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+    /// What becomes of a request.
+    enum Verdict {
+        /// It is carried out.
+        case passes
+        /// It waits.
+        case waits
+        /// It is answered with EINTR, so that it comes again.
+        case comesAgain
+    }
+
+    /// Judges a request, and takes it when it waits.
+    ///
+    /// The kernel keeps everybody from the folder's names while a file is made there (CREATE), also the daemon, which looks for the files that it is to
+    /// lock: such a request must not wait. SQLite, like most, tries an open(2) again that was interrupted. One that may have been carried out
+    /// already passes: its file is there, and has to be found.
+    func judge(_ request: UnsafeRawBufferPointer) -> Verdict {
+        guard isClosed.load(ordering: .relaxed) else { return .passes }
         // struct fuse_in_header: length, opcode, unique, nodeid, uid, gid, pid. FUSE_OPEN and FUSE_CREATE.
+        let operation = request.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
         guard operation == 14 || operation == 35,
             !isOwn(request.loadUnaligned(fromByteOffset: 32, as: Int32.self))
-        else { return false }
+        else { return .passes }
+        let isRepeated = request.loadUnaligned(fromByteOffset: 8, as: UInt64.self) >> 63 == 1
         return state.withLock { state in
-            guard state.isClosed else { return false }
+            guard state.isClosed else { return .passes }
+            if operation == 35 { return isRepeated ? .passes : .comesAgain }
             state.requests.append(Array(request))
-            return true
+            return .waits
         }
     }
 

@@ -378,6 +378,48 @@ struct TakeoverTests {
         }
     }
 
+    /// The kernel keeps the daemon from the folder's names for as long as a program makes a file there.
+    @Test func `A program that makes files does not keep the next daemon of a replica from its locks`()
+        async throws
+    {
+        try await withCluster { cluster in
+            let replica = try cluster.replica
+            try cluster.primary.sqlite3(Self.name, "PRAGMA journal_mode=wal; CREATE TABLE t(a);")
+            try waitForSamePosition(Self.name, cluster.primary, replica)
+            let path = replica.path("churn")
+            let isStopping = Guarded(false)
+            let failures = Guarded<[Int32]>([])
+            let makers = (0..<3)
+                .map { number in
+                    Thread("maker") {
+                        while !isStopping.withLock({ $0.pointee }) {
+                            let file = Glibc.open("\(path)\(number).tmp", O_CREAT | O_RDWR, 0o644)
+                            if file < 0 {
+                                let reason = errno
+                                if reason != EINTR { failures.withLock { $0.pointee.append(reason) } }
+                                continue
+                            }
+                            Glibc.close(file)
+                            Glibc.unlink("\(path)\(number).tmp")
+                        }
+                    }
+                }
+            defer {
+                isStopping.withLock { $0.pointee = true }
+                for maker in makers { maker.join() }
+            }
+            for _ in 0..<6 {
+                try waitForAnother(replica, than: try killDaemon(replica))
+                try eventually("the next daemon answers", within: .seconds(10)) {
+                    (try? replica.get("/health/live").status) == 200
+                }
+            }
+            #expect(failures.withLock { $0.pointee } == [])
+            try cluster.primary.sqlite3(Self.name, "CREATE TABLE after(a);")
+            try waitForSamePosition(Self.name, cluster.primary, replica)
+        }
+    }
+
     @Test func `Commands under exec live on, and a signal ends everything`() async throws {
         let set: (inout NodeSettings) -> Void = { $0.more = "exec:\n  - cmd: \"sleep 1000\"\n" }
         try await withCluster(replicas: 0, configure: set) { cluster in
