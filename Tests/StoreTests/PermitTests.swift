@@ -81,6 +81,21 @@ import Testing
         )
     }
 
+    /// A transaction with a rollback journal, from its beginning to its end.
+    private func commit(_ content: [UInt8], to database: Database) throws(Errno) {
+        try beginJournal(database)
+        try write(database, .database, content)
+        try database.unlink(.journal, isOwn: false)
+    }
+
+    /// A database of this content.
+    private func make(_ content: [UInt8], in store: Store) throws -> Database {
+        let database = try store.databaseOrNew(try DatabaseName("one"))
+        _ = try database.create(.database, mode: 0o644, isOwn: false)
+        try commit(content, to: database)
+        return database
+    }
+
     @Test func aJournalThatProtectsAChangeDoesNotEndWithoutAPermit() throws {
         let folder = try DataFolder()
         let contents = try Contents(folder)
@@ -88,11 +103,7 @@ import Testing
         permit.extend(to: .now + .seconds(60))
         let store = try store(folder, permit)
         defer { store.close() }
-        let database = try store.databaseOrNew(try DatabaseName("one"))
-        _ = try database.create(.database, mode: 0o644, isOwn: false)
-        try beginJournal(database)
-        try write(database, .database, contents.old)
-        try database.unlink(.journal, isOwn: false)
+        let database = try make(contents.old, in: store)
         let first = database.summary.position
         #expect(first.txid == TXID(1))
 
@@ -125,9 +136,7 @@ import Testing
         #expect(try Files.read(database.path(.database), limit: 1 << 20) == contents.old)
 
         permit.extend(to: .now + .seconds(60))
-        try beginJournal(database)
-        try write(database, .database, contents.new)
-        try database.unlink(.journal, isOwn: false)
+        try commit(contents.new, to: database)
         #expect(database.summary.position.txid == TXID(2))
     }
 
@@ -138,11 +147,7 @@ import Testing
         permit.extend(to: .now + .seconds(60))
         let store = try store(folder, permit)
         defer { store.close() }
-        let database = try store.databaseOrNew(try DatabaseName("one"))
-        _ = try database.create(.database, mode: 0o644, isOwn: false)
-        try beginJournal(database)
-        try write(database, .database, contents.old)
-        try database.unlink(.journal, isOwn: false)
+        let database = try make(contents.old, in: store)
         _ = try database.create(.wal, mode: 0o644, isOwn: false)
         permit.end()
         #expect(throws: Errno.readOnlyFileSystem) {
@@ -155,11 +160,7 @@ import Testing
         let folder = try DataFolder()
         let contents = try Contents(folder)
         try folder.session { store in
-            let database = try store.databaseOrNew(try DatabaseName("one"))
-            _ = try database.create(.database, mode: 0o644, isOwn: false)
-            try beginJournal(database)
-            try write(database, .database, contents.old)
-            try database.unlink(.journal, isOwn: false)
+            let database = try make(contents.old, in: store)
             #expect(database.summary.position.txid == TXID(1))
         }
         #expect(!Files.exists(folder.path + "/primary-runs"))
@@ -184,13 +185,10 @@ import Testing
         let folder = try DataFolder()
         let contents = try Contents(folder)
         try folder.session { store in
-            let database = try store.databaseOrNew(try DatabaseName("one"))
-            _ = try database.create(.database, mode: 0o644, isOwn: false)
-            var positions: [Position] = []
-            for content in [contents.old, contents.new, contents.old] {
-                try beginJournal(database)
-                try write(database, .database, content)
-                try database.unlink(.journal, isOwn: false)
+            let database = try make(contents.old, in: store)
+            var positions = [database.summary.position]
+            for content in [contents.new, contents.old] {
+                try commit(content, to: database)
                 positions.append(database.summary.position)
             }
             #expect(database.recentPositions(2) == Array(positions.reversed().prefix(2)))
@@ -209,13 +207,10 @@ import Testing
         let folder = try DataFolder()
         let contents = try Contents(folder)
         try folder.session { store in
-            let database = try store.databaseOrNew(try DatabaseName("one"))
-            _ = try database.create(.database, mode: 0o644, isOwn: false)
-            var positions: [Position] = []
-            for content in [contents.old, contents.new, contents.old] {
-                try beginJournal(database)
-                try write(database, .database, content)
-                try database.unlink(.journal, isOwn: false)
+            let database = try make(contents.old, in: store)
+            var positions = [database.summary.position]
+            for content in [contents.new, contents.old] {
+                try commit(content, to: database)
                 positions.append(database.summary.position)
             }
             let log = database.log
