@@ -306,10 +306,10 @@ public final class LeaseKeeper: Sendable {
         }
         guard isNews else { return }
         if role == .primary {
-            logger.warning("\(nodeID): lease renewal error, retrying: \(service.name): \(error)")
+            logger.warning("\(nodeID): lease renewal error, retrying: \(error)")
         } else {
             logger.warning(
-                "\(nodeID): cannot acquire lease or find primary, retrying: \(service.name): \(error)"
+                "\(nodeID): cannot acquire lease or find primary, retrying: \(error)"
             )
         }
     }
