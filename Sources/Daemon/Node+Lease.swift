@@ -132,7 +132,7 @@ extension Node {
         _ parts: Parts
     ) throws(StartError) {
         guard lease.isMoving else { return }
-        metrics.gauge("litefs_lease_valid_seconds", help: "For how long commits may be acknowledged.") {
+        metrics.gauge("litefs_lease_valid_seconds", help: "For how long commits may be acknowledged; 0 on a replica.") {
             lease.isPrimary ? lease.permit.remaining?.seconds ?? 0 : 0
         }
         metrics.collect(
