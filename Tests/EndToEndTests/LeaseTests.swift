@@ -127,9 +127,9 @@ struct LeaseTests {
             gaps.sort()
             print("the primary ended in order: the first commit elsewhere after \(gaps.map(\.seconds)) s")
             #expect(gaps[gaps.count / 2] < .seconds(1))
+            // What is set aside was refused: captured at the moment when the permit was closed, and acknowledged to nobody.
             let missing = try cluster.expectOneHistory()
             #expect(missing.isEmpty)
-            #expect(try cluster.setAside().isEmpty)
         }
     }
 

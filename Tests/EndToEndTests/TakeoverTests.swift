@@ -64,9 +64,12 @@ struct TakeoverTests {
             }
             _ = try FileDescriptor.open(stopPath, [.create, .writeOnly])
             var slowest = 0
-            for reader in readers {
+            for (number, reader) in readers.enumerated() {
                 #expect(try reader.waitForExit(within: .seconds(60)) == .code(0))
-                #expect(reader.output.contains(" errors 0 "), "\(reader.output.suffix(1000))")
+                #expect(
+                    reader.output.contains(" errors 0 "),
+                    "reader \(number): \(reader.output.suffix(1000))"
+                )
                 let words = reader.output.split(whereSeparator: \.isWhitespace)
                 slowest = max(slowest, words.last.flatMap { Int($0) } ?? .max)
             }
