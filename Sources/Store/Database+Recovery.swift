@@ -384,22 +384,21 @@ extension Database {
         to final: PageChecksumTable,
         _ content: LogContent
     ) throws(StoreError) -> Bool {
-        let isGrowing = context.options.logsPass
         if final.databaseChecksum == record.position.postApply {
             table = final
-            try followLog(content, capturedThrough: content.frameCount, isGrowing: isGrowing)
+            try followLog(content, capturedThrough: content.frameCount)
             return true
         }
         if let captured = capturedFrames(of: record.header, in: content) {
             let base = baseTable(final, content, capturedThrough: captured)
             if base.databaseChecksum == record.position.postApply {
                 table = base
-                try followLog(content, capturedThrough: captured, isGrowing: isGrowing)
+                try followLog(content, capturedThrough: captured)
                 return true
             }
         }
         guard try publishUnfinished(after: record.position, content: final) else { return false }
-        try followLog(content, capturedThrough: content.frameCount, isGrowing: isGrowing)
+        try followLog(content, capturedThrough: content.frameCount)
         return true
     }
 
@@ -510,15 +509,11 @@ extension Database {
     /// - Parameters:
     ///   - content: what it holds.
     ///   - captured: how many frames of it are captured.
-    ///   - isGrowing: whether programs write to it, so that what lies behind `content` is for later.
     /// - Throws: `StoreError`.
-    func followLog(
-        _ content: LogContent,
-        capturedThrough captured: Int,
-        isGrowing: Bool = false
-    ) throws(StoreError) {
+    func followLog(_ content: LogContent, capturedThrough captured: Int) throws(StoreError) {
         guard files.wal != nil || files.wal2 != nil else { return }
-        takeOver(content, captured: captured, isGrowing: isGrowing)
+        // Where programs write to it, what lies behind `content` is for later: it need not be published (T5).
+        takeOver(content, captured: captured, isGrowing: context.options.logsPass)
         walPages.formUnion(PageSet(logs.frames.pages))
         log.removeTemporaries()
         for part in [content.file.other, content.file] {

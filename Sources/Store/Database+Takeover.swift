@@ -93,11 +93,7 @@ extension Database {
                 }
             if isSame || attempts == Self.mostAttempts {
                 if let record, try goOn(from: record, to: final, content) { return }
-                try followLog(
-                    content,
-                    capturedThrough: content.frameCount,
-                    isGrowing: context.options.logsPass
-                )
+                try followLog(content, capturedThrough: content.frameCount)
                 isTableUnknown = true
                 return requestReconcile()
             }
