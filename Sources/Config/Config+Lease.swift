@@ -31,9 +31,6 @@ extension Config {
         /// `lease.kubernetes`: settings of the Kubernetes lease.
         public var kubernetes = Kubernetes()
 
-        /// Whether the primary can change while the node runs.
-        public var isDynamic: Bool { type != "static" }
-
         /// The section `lease.kubernetes`.
         public struct Kubernetes: Equatable, Sendable {
             /// `lease.kubernetes.name`: the Lease object's name; the same on every node of a cluster, and on no other.

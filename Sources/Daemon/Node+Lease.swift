@@ -39,10 +39,12 @@ extension Node {
                 "Using Kubernetes lease: \(service.name) hostname=\(candidacy.hostname) advertise-url=\(candidacy.advertiseURL) "
                     + "candidate=\(candidacy.isCandidate)"
             )
+            let clusterID = ((try? ClusterID.load(from: config.data.dir)) ?? nil)?.description ?? ""
             return NodeLease(
                 service,
                 candidacy,
-                local: Self.recordedState(in: config.data.dir),
+                clusterID: clusterID,
+                local: { Self.recordedState(in: config.data.dir, clusterID) },
                 nodeID: id,
                 logger: logger,
                 isStopping: { stopRequest.isRequested }
@@ -116,10 +118,9 @@ extension Node {
             lease.halt()
             if link?.isHandingOver != true { lease.release(LocalState()) }
         }
-        guard lease.isPrimary, let obstacle = lease.contentObstacle(store.leaseState) else { return }
-        lease.halt()
-        lease.release(LocalState())
-        throw .failed(step: "go on as the primary", reason: obstacle)
+        if lease.isPrimary, let obstacle = lease.contentObstacle(store.leaseState) {
+            throw .failed(step: "go on as the primary", reason: obstacle)
+        }
     }
 
     /// Keeps the lease, or looks for one that is free, until the node stops.
@@ -132,7 +133,10 @@ extension Node {
         _ parts: Parts
     ) throws(StartError) {
         guard lease.isMoving else { return }
-        metrics.gauge("litefs_lease_valid_seconds", help: "For how long commits may be acknowledged; 0 on a replica.") {
+        metrics.gauge(
+            "litefs_lease_valid_seconds",
+            help: "For how long commits may be acknowledged; 0 on a replica."
+        ) {
             lease.isPrimary ? lease.permit.remaining?.seconds ?? 0 : 0
         }
         metrics.collect(
@@ -164,17 +168,19 @@ extension Node {
         _ = streams.drain(deadline: deadline)
         var final = store.leaseState
         // What could not be stored is the last of them all the same: nobody else has it.
-        for database in store.databases { final.positions?[database.name.text] = database.announcedPosition }
+        for database in store.databases where database.announcedPosition.txid != .zero {
+            final.positions?[database.name.text] = database.announcedPosition
+        }
         lease.release(final)
         streams.stop()
     }
 
     /// What a data directory says whose databases are not open yet.
-    private static func recordedState(in dataDirectory: String) -> LocalState {
-        let recorded = Store.recorded(in: dataDirectory)
+    private static func recordedState(in dataDirectory: String, _ clusterID: String) -> LocalState {
+        let positions = Store.recordedPositions(in: dataDirectory)
         return LocalState(
-            positions: Dictionary(uniqueKeysWithValues: recorded.positions.map { ($0.key.text, $0.value) }),
-            clusterID: recorded.clusterID?.description ?? "",
+            positions: Dictionary(uniqueKeysWithValues: positions.map { ($0.key.text, $0.value) }),
+            clusterID: clusterID,
             hasBeen: { name, position in
                 guard let name = try? DatabaseName(name) else { return false }
                 return Store.hasBeen(at: position, name, in: dataDirectory)
@@ -189,7 +195,7 @@ extension Store {
         var positions: [String: Position] = [:]
         for database in databases { positions[database.name.text] = database.log.newestPosition }
         return LocalState(
-            positions: positions.filter { $0.value.txid != .zero },
+            positions: positions,
             clusterID: clusterID?.description ?? "",
             doubtful: isPrimary ? nil : databases.first(where: \.isDoubtful)?.name.text,
             hasBeen: { [weak self] name, position in

@@ -56,7 +56,8 @@ final class NodeLease: Sendable {
     init(
         _ service: any LeaseService,
         _ candidacy: Candidacy,
-        local: LocalState,
+        clusterID: String,
+        local: () -> LocalState,
         nodeID: String,
         logger: Logger,
         isStopping: () -> Bool
@@ -75,7 +76,7 @@ final class NodeLease: Sendable {
                 holderChanged: { holder in relay.listeners.withLock { $0.holderChanged }?(holder) }
             )
         )
-        role = Atomic(keeper.begin(local, isStopping: isStopping) == .primary)
+        role = Atomic(keeper.begin(clusterID: clusterID, local, isStopping: isStopping) == .primary)
         isCandidate = candidacy.isCandidate
         roleMayChange = candidacy.isCandidate
         advertiseURL = candidacy.advertiseURL

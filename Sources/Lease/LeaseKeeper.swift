@@ -50,7 +50,7 @@ public final class LeaseKeeper: Sendable {
     private let thread = Guarded<Thread?>(nil)
 
     // SAFETY: used by the thread that calls `begin` and `start`, then by the thread that `start` starts, then, when that has ended, by the
-    // one that calls `stop`.
+    // one that calls `halt` and `release`.
     private nonisolated(unsafe) var election: Election
     private nonisolated(unsafe) var role: Role?
     private nonisolated(unsafe) var labels: LeaseLabels
@@ -71,7 +71,7 @@ public final class LeaseKeeper: Sendable {
     private static let rest = Duration.seconds(60)
     /// `begin` takes no longer than this, because programs may wait for the process.
     private static let longestBeginning = Duration.seconds(5)
-    /// How long a request that is under way may still take when the keeper ends, if the lease is to be given up.
+    /// How long a request that is under way may still take when the keeper ends.
     private static let stopPatience = Duration.milliseconds(500)
 
     /// A keeper that knows nothing yet.
@@ -124,11 +124,15 @@ public final class LeaseKeeper: Sendable {
     /// a third of the duration: then the node is a replica, whose readers need nobody.
     ///
     /// - Parameters:
-    ///   - local: what the node has, as far as that can be known before its databases are opened.
+    ///   - clusterID: the cluster that it belongs to; empty while it belongs to none.
+    ///   - local: what it has, as far as that can be known before its databases are opened; not asked of a node that goes on with its own
+    ///     lease, for whose programs time counts.
     ///   - isStopping: whether the process is to end.
     /// - Returns: what it is.
-    public func begin(_ local: LocalState, isStopping: () -> Bool) -> Role {
+    public func begin(clusterID: String, _ local: () -> LocalState, isStopping: () -> Bool) -> Role {
         let deadline = BootTime.now + min(Self.longestBeginning, Election.renewal(candidacy.duration))
+        read()
+        let local = election.isHolder ? LocalState(clusterID: clusterID) : local()
         var role = Role.replica
         while !isStopping() {
             let next = advance(local)

@@ -233,7 +233,7 @@ extension MountedFileSystem {
         let isTransient =
             DatabaseName.suffixes.contains { place.name.hasSuffix($0) } || place.name.contains("-mj")
             || place.name.hasPrefix("etilqs_")
-        let isNamed = (try? inodes.rootName(of: place)).map(store.staysLocal) ?? false
+        let isNamed = staysLocal(place)
         logger.log(
             isTransient ? .debug : .info,
             isNamed
@@ -250,9 +250,7 @@ extension MountedFileSystem {
         switch try resolve(place, isOwn: isOwn) {
         case nil:
             // On a node that may not commit any more the name went without the transaction that it ends.
-            guard caller.isRepeated,
-                store.mayCommit || (try? inodes.rootName(of: place)).map(store.staysLocal) == true
-            else { throw .noEntry }
+            guard caller.isRepeated, store.mayCommit || staysLocal(place) else { throw .noEntry }
         case .folder, .statusFolder:
             throw .isDirectory
         case .special(.status) where isOwn:
@@ -394,9 +392,7 @@ extension MountedFileSystem {
         for place in [old, new] { try checkLocalChange(place) }
         guard flags & ~1 == 0 else { throw .invalidArgument }
         let target = try resolve(new, isOwn: false)
-        if store.roleMayChange, !store.mayCommit,
-            ![old, new].allSatisfy({ (try? inodes.rootName(of: $0)).map(store.staysLocal) == true })
-        {
+        if store.roleMayChange, !store.mayCommit, !staysLocal(old) || !staysLocal(new) {
             throw .readOnlyFileSystem
         }
         guard let source = try resolve(old, isOwn: false) else {

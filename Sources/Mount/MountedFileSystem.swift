@@ -364,6 +364,11 @@ public final class MountedFileSystem: FileSystem {
         guard store.staysLocal(try inodes.rootName(of: place)) else { throw .accessDenied }
     }
 
+    /// Whether a place belongs to what `data.local` says stays on this node.
+    func staysLocal(_ place: Inode.Place) -> Bool {
+        (try? inodes.rootName(of: place)).map(store.staysLocal) ?? false
+    }
+
     // MARK: - Content
 
     /// Opens a file.

@@ -27,7 +27,7 @@ public struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "LFSC" + digits }
 
     /// Reads `clusterid` from a data directory; nil when there is none.
-    static func load(from directory: String) throws(StoreError) -> ClusterID? {
+    public static func load(from directory: String) throws(StoreError) -> ClusterID? {
         let path = directory + "/clusterid"
         let bytes: [UInt8]
         do throws(Errno) {

@@ -1,4 +1,3 @@
-import Faults
 import LTX
 import Logging
 import POSIX
@@ -10,12 +9,7 @@ extension Database {
 
     /// The newest positions that the log has, newest first, to ask a primary which of them it knows.
     public func recentPositions(_ count: Int) -> [Position] {
-        log.files.suffix(count).reversed()
-            .compactMap { file in
-                guard let postApply = file.postApply ?? TransactionLog.postApply(of: log.path(of: file.name))
-                else { return nil }
-                return Position(txid: file.name.maxTXID, postApply: postApply)
-            }
+        log.files.suffix(count).reversed().compactMap { log.position(after: $0) }
     }
 
     /// Notes the newest of them that the primary knows; nil when it knows none.
@@ -38,9 +32,7 @@ extension Database {
                     .map { context.madeHere.contains($0.nodeID) } ?? false
         }
         guard let first = diverged.first, let last = diverged.last else { return }
-        try Files.makeDirectories(divergedDirectory, synchronize: true)
-        for file in diverged { try setAside(file) }
-        try Files.synchronizeDirectory(divergedDirectory)
+        try setAside(diverged)
         let count = last.name.maxTXID.rawValue - first.name.minTXID.rawValue + 1
         counters.diverged.increment(by: count)
         context.logger.error(
@@ -49,9 +41,16 @@ extension Database {
         )
     }
 
-    /// Gives a file a name in the folder: its own one, or, when this node lost another transaction of that number before, with a number behind.
-    func setAside(_ file: LTXFile) throws(Errno) {
+    /// Gives files a name in the folder, on disk.
+    func setAside(_ files: [LTXFile]) throws(Errno) {
+        if files.isEmpty { return }
         try Files.makeDirectories(divergedDirectory, synchronize: true)
+        for file in files { try link(file) }
+        try Files.synchronizeDirectory(divergedDirectory)
+    }
+
+    /// Gives a file its own name there, or, when this node lost another transaction of that number before, with a number behind.
+    private func link(_ file: LTXFile) throws(Errno) {
         let source = log.path(of: file.name)
         let own = try Files.status(source)
         var (path, number) = (divergedDirectory + "/\(file.name)", 1)
@@ -86,15 +85,6 @@ extension Database {
 }
 
 extension TransactionLog {
-    /// The position after the newest file; zero without any.
-    public var newestPosition: Position {
-        guard let file = newest, let postApply = file.postApply ?? Self.postApply(of: path(of: file.name))
-        else {
-            return .zero
-        }
-        return Position(txid: file.name.maxTXID, postApply: postApply)
-    }
-
     /// Whether this was a position of the database, as far as the log goes back.
     public func knows(_ position: Position) -> Bool { checksum(after: position.txid) == position.postApply }
 
@@ -113,7 +103,7 @@ extension TransactionLog {
     /// The checksum of the database after a transaction; nil when no file ends or begins there.
     private func checksum(after txid: TXID) -> Checksum? {
         if let last = files.last(where: { $0.name.maxTXID == txid }) {
-            return last.postApply ?? Self.postApply(of: path(of: last.name))
+            return position(after: last)?.postApply
         }
         guard let next = file(after: txid), next.name.minTXID.rawValue == txid.rawValue + 1 else {
             return nil

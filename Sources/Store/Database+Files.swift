@@ -61,7 +61,8 @@ extension Database {
                 return try file.descriptor.write(bytes, at: offset)
             }
             try checkChange(isOwn: isOwn)
-            try checkPermit(kind)
+            // L1: every frame of a log belongs to a commit to come. What is written to the database file is judged page by page.
+            if kind.log != nil { try checkPermitToCommit() }
             switch kind {
             case .database:
                 counters.databaseWrites.increment()
@@ -74,8 +75,8 @@ extension Database {
                 guard let log = kind.log else { return }
                 if context.options.isPrimary {
                     try writeWAL(log, file, bytes, at: offset)
-                    // L1: the permit may have ended while the commit was captured. SQLite does not publish it then.
-                    try checkPermit(kind)
+                    // The permit may have ended while the commit was captured. SQLite does not publish it then.
+                    try checkPermitToCommit()
                 } else {
                     try writeReplicaWAL(log, file, bytes, at: offset)
                 }
@@ -176,12 +177,9 @@ extension Database {
 
     /// Without a commit since the last sync there is nothing to acknowledge: what is synced is for a checkpoint, or a rollback (L3).
     private func checkPermitAfterSync(_ kind: DatabaseFileKind) throws(Errno) {
-        switch kind {
-        case .wal, .wal2:
-            if position.txid != syncedTXID { try checkPermitToCommit() }
-            syncedTXID = position.txid
-        case .database, .journal, .shm: break
-        }
+        guard kind.log != nil else { return }
+        if position.txid != syncedTXID { try checkPermitToCommit() }
+        syncedTXID = position.txid
     }
 
     /// Puts the records of commits on disk before SQLite knows that its checkpoint is: then it may restart the log.
@@ -302,17 +300,6 @@ extension Database {
         if !context.options.isPrimary, context.options.roleMayChange, !isOwn { throw .readOnlyFileSystem }
     }
 
-    /// Whether a program's write may go on (L1, L3).
-    ///
-    /// Every frame of a log belongs to a commit to come. What is written to the database file is judged page by page (`checkPermit(toWrite:)`).
-    private func checkPermit(_ kind: DatabaseFileKind) throws(Errno) {
-        if !context.options.isPrimary || context.options.permit.holds { return }
-        switch kind {
-        case .wal, .wal2: throw .readOnlyFileSystem
-        case .database, .journal, .shm: break
-        }
-    }
-
     /// Whether pages of the database file may be written without a permit (L3).
     ///
     /// While a journal is in force they are part of a transaction, whose end is asked for, or of its rollback. A checkpoint writes pages that the
@@ -323,7 +310,7 @@ extension Database {
         _ bytes: UnsafeRawBufferPointer,
         _ pageSize: PageSize
     ) throws(Errno) {
-        if context.options.permit.holds || journal.isActive { return }
+        if context.mayCommit || journal.isActive { return }
         if isCheckpoint(pages) { return }
         let page = PageNumber(pages.lowerBound)
         if pages.count == 1, bytes.count == pageSize.bytes, pages.lowerBound <= table.pageCount,
@@ -344,7 +331,7 @@ extension Database {
 
     /// Whether a transaction may end that changes something.
     func checkPermitToCommit() throws(Errno) {
-        if context.options.isPrimary, !context.options.permit.holds { throw .readOnlyFileSystem }
+        if context.options.isPrimary, !context.mayCommit { throw .readOnlyFileSystem }
     }
 
     // MARK: - The database file
@@ -384,10 +371,7 @@ extension Database {
         let pageSize = table.pageSize ?? Self.defaultPageSize
         let old = pageSize.pages(toHold: try file.size())
         let new = UInt32(clamping: size / Int64(pageSize.rawValue))
-        if context.options.isPrimary, !context.options.permit.holds, !journal.isActive, new < table.pageCount
-        {
-            throw .readOnlyFileSystem
-        }
+        if !journal.isActive, new < table.pageCount { try checkPermitToCommit() }
         if old > new { preservePagesForSnapshots(new + 1...old) }
         try file.descriptor.truncate(to: size, passing: .databaseTruncate)
         lastDatabaseChange = .now

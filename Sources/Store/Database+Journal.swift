@@ -92,7 +92,7 @@ extension Database {
             // The transaction stands; its pages stay in `dirty` until they are recorded.
             if failure != nil { return }
         } catch {
-            if context.options.permit.holds {
+            if context.mayCommit {
                 context.logger.warning("database \"\(name)\": a transaction failed: \(error)")
             }
             throw error.errno

@@ -99,7 +99,7 @@ extension Database {
         let postApply = draft.databaseChecksum
         try writer.finish(postApply: postApply, synchronize: wasSynced)
         // Storing it took time.
-        if isCommit, !context.options.permit.holds {
+        if isCommit, !context.mayCommit {
             throw .file(FileError("commit to", path(.database), .readOnlyFileSystem))
         }
         try complete(operation)

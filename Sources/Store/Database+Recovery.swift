@@ -96,6 +96,11 @@ extension Database {
 
     // MARK: - Clean
 
+    /// What is known of the content after a clean stop.
+    private var checksumsPath: String { directory + "/" + Self.checksumsName }
+
+    static let checksumsName = "checksums"
+
     /// Whether saved checksums are those of the files.
     ///
     /// A log that programs write to while its daemon is replaced need not be the same.
@@ -112,7 +117,7 @@ extension Database {
     /// anybody can write: after a power failure they would come back, beside files whose content is newer while their time of
     /// change, which fdatasync does not put on disk, is still the old one.
     private func takeSavedChecksums() throws(StoreError) -> SavedChecksums? {
-        let path = directory + "/checksums"
+        let path = checksumsPath
         guard let bytes = try? Files.read(path, limit: 1 << 32) else { return nil }
         do throws(Errno) {
             try FaultPoint.recoveryChecksumsUnlink.pass()
@@ -151,10 +156,8 @@ extension Database {
     /// A replica's page 1 says another journal mode than the primary's did, which the table is of: now it is the primary's.
     private func noteOtherVersionBytes(_ content: LogContent) {
         guard let pageSize = table.pageSize else { return }
-        let buffer = Buffer(count: pageSize.bytes)
-        LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-            .read(.first, into: buffer.bytes)
-        guard DatabaseHeader.versionBytes(ofPage1: buffer.bytes) != versionBytes else { return }
+        let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
+        guard reader.versionBytes != versionBytes else { return }
         suspect.insert(1...1)
         requestReconcile()
     }
@@ -172,7 +175,7 @@ extension Database {
             try files.wal?.descriptor.synchronize(passing: .checksumsLogSync)
             try files.wal2?.descriptor.synchronize(passing: .checksumsLogSync)
             try log.synchronize()
-            try Files.replace(directory + "/checksums", with: saved.encoded()) { step throws(Errno) in
+            try Files.replace(checksumsPath, with: saved.encoded()) { step throws(Errno) in
                 switch step {
                 case .write: try FaultPoint.checksumsWrite.pass()
                 case .synchronize: try FaultPoint.checksumsSync.pass()
@@ -181,7 +184,7 @@ extension Database {
                 }
             }
         } catch {
-            throw .file(FileError("save", directory + "/checksums", error))
+            throw .file(FileError("save", checksumsPath, error))
         }
     }
 
@@ -320,7 +323,7 @@ extension Database {
             return
         }
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-        noteVersionBytes(ofTable: reader, pageSize)
+        noteVersionBytes(ofTable: reader)
         let pageCount = content.pageCount > 0 ? content.pageCount : pagesOfFile(pageSize)
         do throws(StoreError) {
             try checkSize(pageCount, pageSize)
@@ -584,7 +587,7 @@ extension Database {
         }
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
         table = reader.table(pageCount: pageCount)
-        noteVersionBytes(ofTable: reader, pageSize)
+        noteVersionBytes(ofTable: reader)
         if !findPosition(reader, pageSize) {
             replica.needsResync = true
             context.logger.warning(
@@ -598,11 +601,7 @@ extension Database {
     ///
     /// Invariant: page 1 with `versionBytes` has the checksum that the table says. A transaction from the primary that leaves
     /// page 1 alone does not tell them.
-    func noteVersionBytes(ofTable reader: LogicalReader, _ pageSize: PageSize) {
-        let buffer = Buffer(count: pageSize.bytes)
-        reader.read(.first, into: buffer.bytes)
-        versionBytes = DatabaseHeader.versionBytes(ofPage1: buffer.bytes)
-    }
+    func noteVersionBytes(ofTable reader: LogicalReader) { versionBytes = reader.versionBytes }
 
     /// Looks the content's checksum up among the transaction files.
     ///
@@ -625,9 +624,9 @@ extension Database {
             versionBytes = (mode.versionByte, mode.versionByte)
             position = Position(txid: name.maxTXID, postApply: candidate.databaseChecksum)
             // The content lacks them; where no primary has more, they may be all that there is of them.
-            for file in files where file.name.maxTXID > name.maxTXID {
-                if context.options.roleMayChange, (try? setAside(file)) == nil { continue }
-                try? log.remove(file.name)
+            let ahead = files.filter { $0.name.maxTXID > name.maxTXID }
+            if !context.options.roleMayChange || (try? setAside(ahead)) != nil {
+                for file in ahead { try? log.remove(file.name) }
             }
             return true
         }
@@ -690,10 +689,8 @@ extension Database {
     ///
     /// - Returns: whether the file has that state now.
     private func restoreFromJournal() -> Bool {
-        guard let journal = files.journal, let file = files.database,
-            let originals = JournalOriginals(journal),
-            let newest = log.newest, let before = self.table(before: originals),
-            before.databaseChecksum == TransactionLog.postApply(of: log.path(of: newest.name))
+        guard let file = files.database, let newest = log.newestPosition?.postApply,
+            let (originals, _) = originals(of: newest)
         else { return false }
         let buffer = Buffer(count: originals.pageSize.bytes)
         do throws(Errno) {

@@ -17,7 +17,9 @@ import SQLiteFormat
 // no journal tells of, and half of it must not be published.
 extension Database {
     /// What the daemon before left about a database, when it ended in good order.
-    var handoverPath: String { directory + "/checksums.handover" }
+    var handoverPath: String { directory + "/" + Self.handoverName }
+
+    static let handoverName = "checksums.handover"
 
     /// Reads what the daemon before left, and removes it.
     func takeHandover() throws(StoreError) -> SavedChecksums? {
@@ -117,7 +119,7 @@ extension Database {
         guard pageCount > 0 else { return nil }
         guard (try? checkSize(pageCount, pageSize)) != nil else { return nil }
         let reader = LogicalReader(files: files, frames: content.frames, pageSize: pageSize)
-        noteVersionBytes(ofTable: reader, pageSize)
+        noteVersionBytes(ofTable: reader)
         return reader.table(pageCount: pageCount)
     }
 
@@ -126,9 +128,7 @@ extension Database {
     /// Invariant: the table is that of the newest record, or unknown.
     private func takeOverJournal(_ record: Record?) {
         journal = JournalState(isActive: true)
-        if let record, let file = files.journal, let originals = JournalOriginals(file),
-            let before = table(before: originals), before.databaseChecksum == record.position.postApply
-        {
+        if let record, let (originals, before) = originals(of: record.position.postApply) {
             table = before
             let pages = max(before.pageCount, pagesOfFile(originals.pageSize), 1)
             dirty.insert(1...pages)
@@ -143,8 +143,16 @@ extension Database {
         requestReconcile()
     }
 
+    /// What the journal has of the content with this checksum, and the checksums of its pages; nil when it does not lead there.
+    func originals(of checksum: Checksum) -> (JournalOriginals, PageChecksumTable)? {
+        guard let file = files.journal, let originals = JournalOriginals(file),
+            let before = table(before: originals), before.databaseChecksum == checksum
+        else { return nil }
+        return (originals, before)
+    }
+
     /// The checksums as they were before the transaction of a journal.
-    func table(before originals: JournalOriginals) -> PageChecksumTable? {
+    private func table(before originals: JournalOriginals) -> PageChecksumTable? {
         let pageSize = originals.pageSize
         guard (try? checkSize(originals.pageCount, pageSize)) != nil else { return nil }
         var table = LogicalReader(files: files, frames: LogFrames(), pageSize: pageSize)

@@ -44,6 +44,13 @@ struct LogicalReader {
         }
     }
 
+    /// Bytes 18 and 19 of page 1.
+    var versionBytes: (write: UInt8, read: UInt8) {
+        let page1 = Buffer(count: pageSize.bytes)
+        read(.first, into: page1.bytes)
+        return DatabaseHeader.versionBytes(ofPage1: page1.bytes)
+    }
+
     /// Checksums of all pages.
     ///
     /// Reads the database file in large pieces; a large one by several threads, because programs may be waiting for it.

@@ -115,7 +115,7 @@ public final class Store: Sendable {
             }
         }
         registry.gauge("litefs_is_primary", help: "Whether this node is the primary.") {
-            options.isPrimary && options.permit.holds ? 1 : 0
+            [context] in context.mayCommit ? 1 : 0
         }
     }
 
@@ -169,7 +169,7 @@ public final class Store: Sendable {
     public var roleMayChange: Bool { context.options.roleMayChange }
 
     /// Whether this node is the primary, and may acknowledge commits now.
-    public var mayCommit: Bool { isPrimary && context.options.permit.holds }
+    public var mayCommit: Bool { context.mayCommit }
 
     /// Whether a name in the root folder of the mount is never a database's (`data.local`).
     public func staysLocal(_ name: String) -> Bool { context.options.localNames.contains(name) }
@@ -239,7 +239,7 @@ public final class Store: Sendable {
 
     /// Whether databases that nobody has opened yet were left in good order, by a daemon that knew what they hold.
     public static func isContentCertain(in dataDirectory: String, isTakeover: Bool) -> Bool {
-        let mark = isTakeover ? "checksums.handover" : "checksums"
+        let mark = isTakeover ? Database.handoverName : Database.checksumsName
         for entry in (try? Files.list(dataDirectory + "/dbs")) ?? [] where entry.isDirectory {
             let folder = dataDirectory + "/dbs/" + entry.name
             if Files.exists(folder + "/database"), !Files.exists(folder + "/" + mark) { return false }
@@ -259,15 +259,13 @@ public final class Store: Sendable {
     /// What the transaction files of a data directory say, whose databases nobody has opened yet.
     ///
     /// A commit that SQLite's log has and no file yet is not counted.
-    public static func recorded(
-        in dataDirectory: String
-    ) -> (positions: [DatabaseName: Position], clusterID: ClusterID?) {
+    public static func recordedPositions(in dataDirectory: String) -> [DatabaseName: Position] {
         var positions: [DatabaseName: Position] = [:]
         for entry in (try? Files.list(dataDirectory + "/dbs")) ?? [] where entry.isDirectory {
             guard let name = try? DatabaseName(entry.name) else { continue }
             positions[name] = TransactionLog.newestPosition(in: dataDirectory + "/dbs/\(name)/ltx")
         }
-        return (positions, (try? ClusterID.load(from: dataDirectory)) ?? nil)
+        return positions
     }
 
     // MARK: - Life
@@ -308,9 +306,7 @@ public final class Store: Sendable {
     /// new one has not is in these files alone (L6).
     public func enforceRetention() {
         if context.options.roleMayChange {
-            guard isPrimary ? context.options.permit.holds : hasFollowed.load(ordering: .relaxed) else {
-                return
-            }
+            guard context.mayCommit || !isPrimary && hasFollowed.load(ordering: .relaxed) else { return }
         }
         let cutoff = WallClock.milliseconds - context.options.retention.nanoseconds / 1_000_000
         for database in databases {

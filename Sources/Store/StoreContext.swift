@@ -94,6 +94,9 @@ final class StoreContext: Sendable {
         madeHere = options.roleMayChange ? Set(PrimaryRuns.nodeIDs(in: options.dataDirectory)) : []
     }
 
+    /// Whether this node is the primary, and may acknowledge commits now.
+    var mayCommit: Bool { options.isPrimary && options.permit.holds }
+
     /// Who keeps files that are in use when they lose their name.
     var keeper: (any FileKeeper)? {
         get { fileKeeper.withLock { $0 } }

@@ -13,7 +13,7 @@ public struct LTXFile: Sendable {
     /// Checksum of the database before; nil where the file was not read yet.
     public let preApply: Checksum?
     /// Checksum of the database after; nil where the file was not read yet.
-    public let postApply: Checksum?
+    public internal(set) var postApply: Checksum?
     /// Age, for retention: milliseconds since 1970.
     public let storedMilliseconds: Int64
     /// The whole content, as long as it is recent and small.
@@ -99,6 +99,22 @@ public final class TransactionLog: Sendable {
         guard let newest, let postApply = postApply(of: directory + "/\(newest)") else { return .zero }
         return Position(txid: newest.maxTXID, postApply: postApply)
     }
+
+    /// The position after a file; nil when it cannot be read.
+    ///
+    /// What was read once is remembered for the newest one, which is asked for again and again.
+    func position(after file: LTXFile) -> Position? {
+        if let postApply = file.postApply { return Position(txid: file.name.maxTXID, postApply: postApply) }
+        guard let postApply = Self.postApply(of: path(of: file.name)) else { return nil }
+        state.withLock { state in
+            guard let last = state.files.indices.last, state.files[last].name == file.name else { return }
+            state.files[last].postApply = postApply
+        }
+        return Position(txid: file.name.maxTXID, postApply: postApply)
+    }
+
+    /// The position after the newest file; nil without any, or when it cannot be read.
+    public var newestPosition: Position? { newest.flatMap { position(after: $0) } }
 
     /// The checksum that the last bytes of a file say; nil when it has none.
     static func postApply(of path: String) -> Checksum? {

@@ -11,14 +11,7 @@ struct KubernetesTrait: SuiteTrait, TestScoping {
         testCase: Test.Case?,
         performing function: @Sendable () async throws -> Void
     ) async throws {
-        let api = try KubernetesAPI()
-        do {
-            try await KubernetesAPI.$shared.withValue(api) { try await function() }
-        } catch {
-            try api.stop()
-            throw error
-        }
-        try api.stop()
+        try await KubernetesAPI.share(function)
     }
 }
 

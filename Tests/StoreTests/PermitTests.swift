@@ -96,6 +96,17 @@ import Testing
         return database
     }
 
+    /// A database after three transactions, and the position after each of them.
+    private func makeThree(_ contents: Contents, in store: Store) throws -> (Database, [Position]) {
+        let database = try make(contents.old, in: store)
+        var positions = [database.summary.position]
+        for content in [contents.new, contents.old] {
+            try commit(content, to: database)
+            positions.append(database.summary.position)
+        }
+        return (database, positions)
+    }
+
     @Test func aJournalThatProtectsAChangeDoesNotEndWithoutAPermit() throws {
         let folder = try DataFolder()
         let contents = try Contents(folder)
@@ -185,12 +196,7 @@ import Testing
         let folder = try DataFolder()
         let contents = try Contents(folder)
         try folder.session { store in
-            let database = try make(contents.old, in: store)
-            var positions = [database.summary.position]
-            for content in [contents.new, contents.old] {
-                try commit(content, to: database)
-                positions.append(database.summary.position)
-            }
+            let (database, positions) = try makeThree(contents, in: store)
             #expect(database.recentPositions(2) == Array(positions.reversed().prefix(2)))
             #expect(database.recentPositions(100).count == 3)
             for position in positions { #expect(database.log.knows(position), "\(position)") }
@@ -207,12 +213,7 @@ import Testing
         let folder = try DataFolder()
         let contents = try Contents(folder)
         try folder.session { store in
-            let database = try make(contents.old, in: store)
-            var positions = [database.summary.position]
-            for content in [contents.new, contents.old] {
-                try commit(content, to: database)
-                positions.append(database.summary.position)
-            }
+            let (database, positions) = try makeThree(contents, in: store)
             let log = database.log
             var other = positions[0]
             other.postApply = positions[1].postApply

@@ -52,10 +52,7 @@ final class KeeperLoop {
         }
         guard begin(isFirst: true) else { return }
         while let child {
-            if isStopping, !isStopTold {
-                isStopTold = true
-                child.process.send(signal: Signal.terminate.rawValue)
-            }
+            stopIfAsked(child)
             var descriptors = [child.descriptor]
             if !isStopTold { descriptors.append(keeper.stopEvent.rawValue) }
             if let upgrades, !isStopTold { descriptors.append(upgrades.descriptor) }
@@ -334,7 +331,7 @@ final class KeeperLoop {
         return (MonotonicTime.now - begun).milliseconds
     }
 
-    /// Asks a daemon that begins to stop, once, when all is to stop: it takes the mount away as soon as it can.
+    /// Asks a daemon to stop, once, when all is to stop: one that begins takes the mount away as soon as it can.
     private func stopIfAsked(_ child: DaemonChild) {
         guard isStopping, !isStopTold else { return }
         isStopTold = true

@@ -42,6 +42,18 @@ package final class KubernetesAPI: Sendable {
         token = String(text(of: state + "/tokens.csv").prefix { $0 != "," })
     }
 
+    /// Starts one for the tests of `body`, for which it is `current`, and stops it.
+    package static func share(_ body: @Sendable () async throws -> Void) async throws {
+        let api = try KubernetesAPI()
+        do {
+            try await $shared.withValue(api) { try await body() }
+        } catch {
+            try api.stop()
+            throw error
+        }
+        try api.stop()
+    }
+
     /// The server of the suite; it has one only if it says so.
     package static func current() throws -> KubernetesAPI {
         try required(shared, "the suite has a Kubernetes API server")
