@@ -61,6 +61,9 @@ enum Usage {
             exec:
               - cmd: "my-program -db /litefs/my.db"         # started once the node is in sync
 
+        In Kubernetes the primary may also change: type "kubernetes", an advertise-url that is each node's own, and
+        kubernetes: {name: NAME}, the Lease object that the nodes agree by (docs/KUBERNETES.md, "The primary").
+
         Exit codes:
 
             0    stopped by a signal, everything unmounted
